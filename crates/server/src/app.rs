@@ -1,0 +1,80 @@
+//! The server's parts, put together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adjutant_wire as wire;
+use sha2::{Digest, Sha256};
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::runs::Engine;
+use crate::store::{Project, Store};
+use crate::upstream::Upstreams;
+
+/// Everything that serves requests. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The clock.
+    pub clock: Arc<Clock>,
+    /// Runs.
+    pub engine: Arc<Engine>,
+    /// Models.
+    pub upstreams: Arc<Upstreams>,
+    /// Who may come in.
+    pub keys: Arc<Keys>,
+    /// The longest request body.
+    pub request_bytes: usize,
+    /// After so long without an event a stream sends a comment.
+    pub keepalive: Duration,
+}
+
+impl App {
+    /// Puts the parts together.
+    ///
+    /// # Errors
+    /// Where the keys cannot be read, or are missing beyond loopback.
+    pub fn new(config: &Config, store: Store, upstreams: Upstreams) -> anyhow::Result<Self> {
+        let clock = Arc::new(Clock::default());
+        let upstreams = Arc::new(upstreams);
+        let engine = Engine::new(store.clone(), Arc::clone(&clock), Arc::clone(&upstreams), config.runs);
+        Ok(Self {
+            store,
+            clock,
+            engine,
+            upstreams,
+            keys: Arc::new(Keys::new(config.accepted_keys()?)),
+            request_bytes: config.request_bytes,
+            keepalive: Duration::from_secs(config.runs.keepalive_seconds),
+        })
+    }
+}
+
+/// The accepted keys. Only their hashes are kept, which also makes the look-up's time say nothing of a key.
+pub struct Keys {
+    projects: HashMap<[u8; 32], Project>,
+}
+
+impl Keys {
+    fn new(keys: Vec<(String, String)>) -> Self {
+        Self { projects: keys.iter().map(|(key, project)| (hash(key), Project::new(project))).collect() }
+    }
+
+    /// The project that a key opens. Where no keys are configured every key opens the default project.
+    ///
+    /// # Errors
+    /// The recorded 401.
+    pub fn project(&self, key: &str) -> wire::Result<Project> {
+        if self.projects.is_empty() {
+            return Ok(Project::new("default"));
+        }
+        self.projects.get(&hash(key)).cloned().ok_or_else(|| wire::Error::wrong_key(key))
+    }
+}
+
+fn hash(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}

@@ -1,0 +1,42 @@
+//! From results to HTTP answers.
+
+use adjutant_wire as wire;
+use axum::body::Body;
+use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
+use serde::Serialize;
+
+use crate::fault::Fault;
+use crate::ids::hex;
+
+/// An object as an answer of status 200. SDKs hand back plain text without the content type.
+pub(super) fn json<T: Serialize>(status: StatusCode, object: &T) -> Response<Body> {
+    match serde_json::to_vec(object) {
+        Ok(body) => {
+            let mut response = Response::new(Body::from(body));
+            *response.status_mut() = status;
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            response
+        }
+        Err(error) => Fault::from(error).into_response(),
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response<Body> {
+        let error = match self {
+            Self::Refused(error) => error,
+            Self::Broken(error) => broken(&error),
+        };
+        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        json(status, &error)
+    }
+}
+
+/// The log reads what is wrong; the client, by which id to find it there.
+fn broken(error: &anyhow::Error) -> wire::Error {
+    let id = format!("req_{}", hex());
+    tracing::error!(request.id = %id, "a request could not be served: {error:#}");
+    wire::Error::server(&id)
+}

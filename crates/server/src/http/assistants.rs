@@ -1,0 +1,68 @@
+//! `/assistants`
+
+use adjutant_wire::AssistantId;
+use adjutant_wire::assistants::{Assistant, CreateAssistant, ModifyAssistant};
+use adjutant_wire::list::{List, ListQuery};
+use adjutant_wire::threads::Deleted;
+
+use super::extract::{Caller, Json, Path, Query};
+use crate::app::App;
+use crate::fault::Result;
+use crate::ids::fresh;
+
+pub(super) async fn create(
+    app: App,
+    Caller(project): Caller,
+    Json(new): Json<CreateAssistant>,
+) -> Result<Json<Assistant>> {
+    app.upstreams.refuse_unknown(&new.model).await?;
+    let assistant = new.into_assistant(fresh(), app.clock.seconds());
+    let mut tx = app.store.write(&project).await?;
+    tx.add_assistant(&assistant, app.clock.position()).await?;
+    tx.commit().await?;
+    Ok(Json(assistant))
+}
+
+pub(super) async fn list(
+    app: App,
+    Caller(project): Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<List<Assistant>>> {
+    Ok(Json(app.store.read(&project).await?.assistants(&query).await?))
+}
+
+pub(super) async fn retrieve(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<AssistantId>,
+) -> Result<Json<Assistant>> {
+    Ok(Json(app.store.read(&project).await?.assistant(&id).await?))
+}
+
+pub(super) async fn modify(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<AssistantId>,
+    Json(changes): Json<ModifyAssistant>,
+) -> Result<Json<Assistant>> {
+    if let Some(model) = &changes.model {
+        app.upstreams.refuse_unknown(model).await?;
+    }
+    let mut tx = app.store.write(&project).await?;
+    let mut assistant = tx.lock_assistant(&id).await?;
+    changes.apply(&mut assistant);
+    tx.update_assistant(&assistant).await?;
+    tx.commit().await?;
+    Ok(Json(assistant))
+}
+
+pub(super) async fn delete(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<AssistantId>,
+) -> Result<Json<Deleted>> {
+    let mut tx = app.store.write(&project).await?;
+    tx.delete_assistant(&id).await?;
+    tx.commit().await?;
+    Ok(Json(Deleted::new(&id, "assistant")))
+}

@@ -1,0 +1,154 @@
+//! What handlers take as arguments, checked before they begin: who calls, which object, what they say.
+
+use std::convert::Infallible;
+
+use adjutant_wire as wire;
+use adjutant_wire::id::Id;
+use adjutant_wire::shape::Request as Checked;
+use adjutant_wire::{AssistantId, ThreadId};
+use axum::body::{Body, Bytes};
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::header::{AUTHORIZATION, HeaderMap};
+use axum::http::request::Parts;
+use axum::http::{Response, StatusCode};
+use axum::response::IntoResponse;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use super::answer;
+use crate::app::App;
+use crate::fault::Fault;
+use crate::store::Project;
+
+impl FromRequestParts<App> for App {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(_: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(app.clone())
+    }
+}
+
+/// Whoever calls has shown a key that is accepted; these are the objects that it opens.
+pub(super) struct Caller(pub(super) Project);
+
+impl FromRequestParts<App> for Caller {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        Ok(Self(app.keys.project(bearer(&parts.headers))?))
+    }
+}
+
+/// The key of a request: OpenAI's header, or Azure's.
+pub(super) fn bearer(headers: &HeaderMap) -> &str {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let bearer = text(AUTHORIZATION.as_str()).and_then(|value| {
+        let (scheme, key) = value.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
+    });
+    bearer.or_else(|| text("api-key")).unwrap_or_default()
+}
+
+/// The identifiers in a path.
+pub(super) struct Path<T>(pub(super) T);
+
+/// Identifiers in the order in which a path has them.
+pub(super) trait FromPath: Sized {
+    /// Checks their prefixes.
+    fn from_path(segments: &[String]) -> wire::Result<Self>;
+}
+
+fn segment<I: Id>(segments: &[String], index: usize) -> wire::Result<I> {
+    I::parse(segments.get(index).map(String::as_str).unwrap_or_default())
+}
+
+impl FromPath for AssistantId {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        segment(segments, 0)
+    }
+}
+
+impl FromPath for ThreadId {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        segment(segments, 0)
+    }
+}
+
+impl<A: Id, B: Id> FromPath for (A, B) {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        Ok((segment(segments, 0)?, segment(segments, 1)?))
+    }
+}
+
+impl<A: Id, B: Id, C: Id> FromPath for (A, B, C) {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        Ok((segment(segments, 0)?, segment(segments, 1)?, segment(segments, 2)?))
+    }
+}
+
+/// A model's name, which has no form of its own.
+pub(super) struct ModelName(pub(super) String);
+
+impl FromPath for ModelName {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        Ok(Self(segments.first().cloned().unwrap_or_default()))
+    }
+}
+
+impl<T: FromPath> FromRequestParts<App> for Path<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let params = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(|_| wire::Error::invalid("The URL's path is not valid UTF-8."))?;
+        let segments: Vec<String> = params.iter().map(|(_, value)| value.to_owned()).collect();
+        Ok(Self(T::from_path(&segments)?))
+    }
+}
+
+/// A request's query, checked. Keys that no endpoint knows are ignored, as `api-version` of Azure's clients.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: Checked> FromRequestParts<App> for Query<T> {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
+        let mut query = Map::new();
+        for (key, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            if T::SHAPE.has_key(&key) {
+                query.insert(key.clone().into_owned(), T::SHAPE.from_text(&key, value.into_owned()));
+            }
+        }
+        Ok(Self(T::read(Value::Object(query))?))
+    }
+}
+
+/// A body: of a request, checked; or of an answer.
+pub(super) struct Json<T>(pub(super) T);
+
+impl<T: Checked> FromRequest<App> for Json<T> {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, Fault> {
+        Ok(Self(T::read(body(request, app).await?)?))
+    }
+}
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response<Body> {
+        answer::json(StatusCode::OK, &self.0)
+    }
+}
+
+/// A request's body as JSON. An absent one is an empty object (contract §1).
+pub(super) async fn body(request: Request, app: &App) -> Result<Value, Fault> {
+    let bytes = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => wire::Error::too_large(app.request_bytes),
+        _ => wire::Error::invalid("The request's body could not be read to its end."),
+    })?;
+    if bytes.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| wire::Error::not_json(&error).into())
+}

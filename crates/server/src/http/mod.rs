@@ -1,0 +1,71 @@
+//! The API over HTTP. Every route stands in [`router`].
+
+mod answer;
+mod assistants;
+mod extract;
+mod frame;
+mod messages;
+mod models;
+mod runs;
+mod steps;
+mod stream;
+mod threads;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{Method, Uri};
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::{get, post};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::app::App;
+use crate::fault::Fault;
+use adjutant_wire as wire;
+
+/// All routes.
+pub fn router(app: App) -> Router {
+    let assistants_api = Router::new()
+        .route("/assistants", get(assistants::list).post(assistants::create))
+        .route(
+            "/assistants/{assistant_id}",
+            get(assistants::retrieve).post(assistants::modify).delete(assistants::delete),
+        )
+        .route("/threads", post(threads::create))
+        .route("/threads/runs", post(runs::create_with_thread))
+        .route("/threads/{thread_id}", get(threads::retrieve).post(threads::modify).delete(threads::delete))
+        .route("/threads/{thread_id}/messages", get(messages::list).post(messages::create))
+        .route(
+            "/threads/{thread_id}/messages/{message_id}",
+            get(messages::retrieve).post(messages::modify).delete(messages::delete),
+        )
+        .route("/threads/{thread_id}/runs", get(runs::list).post(runs::create))
+        .route("/threads/{thread_id}/runs/{run_id}", get(runs::retrieve).post(runs::modify))
+        .route("/threads/{thread_id}/runs/{run_id}/cancel", post(runs::cancel))
+        .route("/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", post(runs::submit_tool_outputs))
+        .route("/threads/{thread_id}/runs/{run_id}/steps", get(steps::list))
+        .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(steps::retrieve))
+        .layer(from_fn(frame::refuse_first_version));
+    let models_api = Router::new()
+        .route("/models", get(models::list))
+        .route("/models/{model}", get(models::retrieve))
+        .route("/chat/completions", post(models::chat_completions))
+        .route("/embeddings", post(models::embeddings));
+    Router::new()
+        .nest("/v1", assistants_api.merge(models_api))
+        .route("/health/live", get(|| async { "ok" }))
+        .route("/health/ready", get(frame::ready))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(DefaultBodyLimit::max(app.request_bytes))
+        .layer(CatchPanicLayer::custom(frame::panicked))
+        .layer(from_fn_with_state(app.clone(), frame::frame))
+        .with_state(app)
+}
+
+async fn unknown_path(method: Method, uri: Uri) -> Fault {
+    wire::Error::unknown_path(method.as_str(), uri.path()).into()
+}
+
+async fn unknown_method(method: Method, uri: Uri) -> Fault {
+    wire::Error::unknown_method(method.as_str(), uri.path()).into()
+}

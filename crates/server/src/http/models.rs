@@ -1,0 +1,45 @@
+//! `/models`, and the endpoints that are handed to an upstream as they are, so that one `base_url` serves a
+//! whole program.
+
+use adjutant_wire::models::{Model, Models};
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Response;
+use axum::http::header::{CONTENT_TYPE, HeaderName};
+
+use super::extract::{Caller, Json, ModelName, Path, body};
+use crate::app::App;
+use crate::fault::{Fault, Result};
+
+pub(super) async fn list(app: App, _: Caller) -> Json<Models> {
+    Json(app.upstreams.models().await)
+}
+
+pub(super) async fn retrieve(app: App, _: Caller, Path(name): Path<ModelName>) -> Result<Json<Model>> {
+    Ok(Json(app.upstreams.model(&name.0).await?))
+}
+
+pub(super) async fn chat_completions(app: App, _: Caller, request: Request) -> Result<Response<Body>> {
+    pass_on(&app, "/chat/completions", request).await
+}
+
+pub(super) async fn embeddings(app: App, _: Caller, request: Request) -> Result<Response<Body>> {
+    pass_on(&app, "/embeddings", request).await
+}
+
+async fn pass_on(app: &App, path: &str, request: Request) -> Result<Response<Body>> {
+    let body = body(request, app).await?;
+    if !body.is_object() {
+        return Err(adjutant_wire::Error::invalid("Invalid request body: expected an object.").into());
+    }
+    let passed = app.upstreams.pass_on(path, body).await?;
+    let mut response = Response::builder().status(passed.status().as_u16());
+    for name in
+        [CONTENT_TYPE, HeaderName::from_static("retry-after"), HeaderName::from_static("x-should-retry")]
+    {
+        if let Some(value) = passed.headers().get(name.as_str()) {
+            response = response.header(name, value.as_bytes());
+        }
+    }
+    response.body(Body::from_stream(passed.bytes_stream())).map_err(|error| Fault::Broken(error.into()))
+}

@@ -1,0 +1,50 @@
+//! `/threads`
+
+use adjutant_wire::threads::{CreateThread, Deleted, ModifyThread, Thread};
+use adjutant_wire::tools::ToolResources;
+use adjutant_wire::{Metadata, ThreadId};
+
+use super::extract::{Caller, Json, Path};
+use crate::app::App;
+use crate::fault::Result;
+
+pub(super) async fn create(
+    app: App,
+    Caller(project): Caller,
+    Json(new): Json<CreateThread>,
+) -> Result<Json<Thread>> {
+    Ok(Json(app.engine.create_thread(&project, new).await?))
+}
+
+pub(super) async fn retrieve(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<ThreadId>,
+) -> Result<Json<Thread>> {
+    Ok(Json(app.store.read(&project).await?.thread(&id).await?))
+}
+
+pub(super) async fn modify(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<ThreadId>,
+    Json(changes): Json<ModifyThread>,
+) -> Result<Json<Thread>> {
+    let mut tx = app.store.write(&project).await?;
+    tx.lock_thread(&id, 0, 0).await?;
+    let mut thread = tx.thread(&id).await?;
+    changes.metadata.apply_or(&mut thread.metadata, Metadata::default);
+    changes.tool_resources.apply_or(&mut thread.tool_resources, ToolResources::default);
+    tx.update_thread(&thread).await?;
+    tx.commit().await?;
+    Ok(Json(thread))
+}
+
+pub(super) async fn delete(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<ThreadId>,
+) -> Result<Json<Deleted>> {
+    app.engine.delete_thread(&project, &id).await?;
+    Ok(Json(Deleted::new(&id, "thread")))
+}

@@ -1,0 +1,13 @@
+//! Adjutant: OpenAI's Assistants API on your own machine, on any model. `ARCHITECTURE.md` has the map.
+
+pub mod app;
+pub mod clock;
+pub mod config;
+pub mod fault;
+pub mod http;
+pub mod ids;
+pub mod runs;
+pub mod serve;
+pub mod store;
+pub mod tools;
+pub mod upstream;

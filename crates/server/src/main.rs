@@ -1,0 +1,104 @@
+//! The command line.
+
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use adjutant::config::{Config, Overrides};
+use adjutant::serve;
+use clap::{Args, Parser, Subcommand};
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+/// OpenAI's Assistants API on your own machine, on any model.
+///
+/// Point any OpenAI SDK at it (`base_url="http://127.0.0.1:8080/v1"`) and change nothing else. Without settings it
+/// uses OPENAI_API_KEY, else a local Ollama, LM Studio, llama.cpp or vLLM that answers, else a small model of its
+/// own. Every setting is explained in config.default.toml; ADJUTANT_<NAME> variables and the options here override it.
+#[derive(Parser)]
+#[command(version, about, long_about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the API.
+    Serve(Settings),
+    /// Say what the settings mean and what is wrong with them, and change nothing.
+    Check(Settings),
+}
+
+#[derive(Args)]
+struct Settings {
+    /// A TOML file of settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The address to listen on. Beyond loopback, keys are required.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The data folder.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// The one server, OpenAI-compatible, that answers for every model name; no built-in model is started.
+    #[arg(long, value_name = "URL")]
+    upstream: Option<String>,
+    /// The variable that holds that server's key.
+    #[arg(long, value_name = "NAME", requires = "upstream")]
+    upstream_key_env: Option<String>,
+    /// Keep everything in this PostgreSQL database instead of the data folder.
+    #[arg(long, value_name = "postgres://…")]
+    database_url: Option<String>,
+    /// Keep files in this S3 bucket instead of the data folder.
+    #[arg(long, value_name = "s3://…")]
+    blobs: Option<String>,
+}
+
+impl Settings {
+    fn load(self) -> anyhow::Result<Config> {
+        Config::load(&Overrides {
+            config: self.config,
+            listen: self.listen,
+            data: self.data,
+            database_url: self.database_url,
+            blobs: self.blobs,
+            upstream: self.upstream,
+            upstream_key_env: self.upstream_key_env,
+        })
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "adjutant: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    match cli.command {
+        Command::Serve(settings) => {
+            let config = settings.load()?;
+            start_log(&config.log)?;
+            runtime.block_on(serve::serve(config))
+        }
+        Command::Check(settings) => runtime.block_on(serve::check(settings.load()?)),
+    }
+}
+
+fn start_log(filter: &str) -> anyhow::Result<()> {
+    let filter: Targets =
+        filter.parse().map_err(|error| anyhow::anyhow!("the setting `log` cannot be read: {error}"))?;
+    let colours = std::io::stderr().is_terminal();
+    let lines =
+        tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(colours);
+    tracing_subscriber::registry().with(lines).with(filter).init();
+    Ok(())
+}

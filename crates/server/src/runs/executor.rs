@@ -1,0 +1,358 @@
+//! Carries one run forward under its lease: load, decide, do one thing, until it ends or waits for its
+//! client. What is announced has been stored before; only deltas go out at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adjutant_wire as wire;
+use adjutant_wire::events::Event;
+use adjutant_wire::messages::Message;
+use adjutant_wire::runs::{LastError, LastErrorCode, PendingCall, Run, RunStatus, Usage};
+use adjutant_wire::steps::{Step, StepDetails, StepKind, StepStatus};
+use tokio::sync::watch;
+
+use super::Engine;
+use super::listener::Listener;
+use super::machine::{self, End, Illegal, Next};
+use crate::fault::{Fault, Result};
+use crate::store::{Claimed, Lease, Writing};
+
+/// Why a worker stopped in the middle of what it did.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The run must end so.
+    End(End),
+    /// The run is not as it was: it is being cancelled, was deleted, or another worker has it.
+    Changed,
+    /// A fault of ours.
+    Broken(Fault),
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        Self::Broken(fault)
+    }
+}
+
+impl From<Illegal> for Stop {
+    fn from(illegal: Illegal) -> Self {
+        Self::Broken(Fault::Broken(illegal.into()))
+    }
+}
+
+/// A step, and the message that it writes if it writes one.
+#[derive(Clone, Debug)]
+pub(super) struct Work {
+    pub(super) step: Step,
+    pub(super) message: Option<Message>,
+}
+
+/// A worker on one run.
+pub(super) struct Executor {
+    pub(super) engine: Arc<Engine>,
+    pub(super) lease: Lease,
+    pub(super) run: Run,
+    /// Steps that are done, or whose calls wait for the client; oldest first.
+    pub(super) steps: Vec<Step>,
+    /// The step that is being done. It is stored, as it was when it began.
+    pub(super) open: Option<Work>,
+    /// What has been done since the last commit.
+    pub(super) done: Vec<Work>,
+    pub(super) next_position: i64,
+    pub(super) listener: Listener,
+    /// Changes when the run is no longer as this worker knows it.
+    pub(super) changed: watch::Receiver<()>,
+}
+
+/// Carries a run forward until it ends, waits for its client, or belongs to somebody else.
+pub(super) async fn execute(
+    engine: Arc<Engine>,
+    claimed: Claimed,
+    mut listener: Listener,
+    changed: watch::Receiver<()>,
+) {
+    listener.flush().await;
+    let Claimed { lease, run, position } = claimed;
+    let mut executor = Executor {
+        engine,
+        next_position: position + 1,
+        lease,
+        run,
+        steps: Vec::new(),
+        open: None,
+        done: Vec::new(),
+        listener,
+        changed,
+    };
+    if let Err(fault) = executor.work(position).await {
+        tracing::error!(run.id = %executor.run.id, "work on run `{}` stopped: {fault}", executor.run.id);
+        executor.break_off().await;
+    }
+}
+
+impl Executor {
+    async fn work(&mut self, position: i64) -> Result<()> {
+        // A new run has no steps to be read, unless a worker before this one has made some.
+        if self.lease.token() > 1 {
+            self.load(position).await?;
+        }
+        loop {
+            let next = machine::next(&self.run, &self.steps, self.engine.clock.seconds());
+            let outcome = match next {
+                Next::Start => self.start().await,
+                Next::AskModel => self.ask_model().await,
+                Next::WaitForClient(calls) => match self.park(calls).await {
+                    Ok(()) => return Ok(()),
+                    Err(stop) => Err(stop),
+                },
+                Next::Finish(end) => match self.finish(end).await {
+                    Ok(()) => return Ok(()),
+                    Err(stop) => Err(stop),
+                },
+            };
+            let stop = match outcome {
+                Ok(()) => continue,
+                Err(Stop::End(end)) => match self.finish(end).await {
+                    Ok(()) => return Ok(()),
+                    Err(stop) => stop,
+                },
+                Err(stop) => stop,
+            };
+            match stop {
+                Stop::Changed => {
+                    if !self.look_again().await? {
+                        return Ok(());
+                    }
+                }
+                Stop::Broken(fault) => return Err(fault),
+                Stop::End(_) => return Err(Fault::Broken(anyhow::anyhow!("a run could not be ended twice"))),
+            }
+        }
+    }
+
+    /// Reads what was done before, and takes away what a lost worker had left half done: the model is asked
+    /// for that turn again.
+    async fn load(&mut self, position: i64) -> Result<()> {
+        let stored = self.engine.store.read(self.lease.project()).await?.all_steps(&self.run.id).await?;
+        let last = stored.last().map_or(position, |(position, _)| *position + 1);
+        self.next_position = last + 1;
+        // Calls that wait for the client are whole, though their step is in progress.
+        let may_wait = matches!(self.run.status, RunStatus::RequiresAction | RunStatus::Cancelling);
+        let half_done = |step: &Step| {
+            step.status == StepStatus::InProgress && !(may_wait && step.kind == StepKind::ToolCalls)
+        };
+        let (half, whole): (Vec<Step>, Vec<Step>) =
+            stored.into_iter().map(|(_, step)| step).partition(half_done);
+        self.steps = whole;
+        if half.is_empty() {
+            return Ok(());
+        }
+        let mut tx = self.engine.store.write(self.lease.project()).await?;
+        if tx.hold(&self.lease).await?.is_none() {
+            return Ok(());
+        }
+        for step in half {
+            tracing::info!(run.id = %self.run.id, step.id = %step.id, "step `{}` was left half done and begins again", step.id);
+            tx.discard_step(&self.lease, &step.id).await?;
+            if let StepDetails::MessageCreation { message_creation } = &step.step_details {
+                tx.discard_message(&self.lease, &self.run.id, &message_creation.message_id).await?;
+            }
+        }
+        tx.commit().await
+    }
+
+    async fn start(&mut self) -> Result<(), Stop> {
+        let mut run = self.run.clone();
+        machine::start(&mut run, self.engine.clock.seconds())?;
+        let tx = self.transaction().await?;
+        self.move_run(tx, run, None).await?;
+        self.listener.emit(&Event::Run(&self.run));
+        self.listener.flush().await;
+        Ok(())
+    }
+
+    /// Lets go of the run until its client has answered. Stored before it is announced, since clients answer
+    /// from inside their event handler.
+    async fn park(&mut self, calls: Vec<PendingCall>) -> Result<(), Stop> {
+        if self.run.status == RunStatus::RequiresAction {
+            return Ok(());
+        }
+        let mut run = self.run.clone();
+        machine::park(&mut run, calls)?;
+        let due_at = run.expires_at.unwrap_or_default().saturating_mul(1_000);
+        let tx = self.transaction().await?;
+        self.move_run(tx, run, Some(due_at)).await?;
+        tracing::debug!(run.id = %self.run.id, "run `{}` waits for its client", self.run.id);
+        self.listener.emit(&Event::Run(&self.run));
+        self.listener.emit(&Event::Done);
+        self.listener.flush().await;
+        Ok(())
+    }
+
+    async fn finish(&mut self, end: End) -> Result<(), Stop> {
+        let now = self.engine.clock.seconds();
+        self.end_open(&end, now);
+        let usage = self.usage();
+        let mut run = self.run.clone();
+        machine::end(&mut run, &end, usage, now)?;
+        let tx = self.transaction().await?;
+        self.move_run(tx, run, None).await?;
+        tracing::info!(run.id = %self.run.id, tokens = usage.total_tokens, "run `{}` ended: {}", self.run.id, self.run.status.as_str());
+        if let Some(LastError { message, .. }) = &self.run.last_error {
+            tracing::warn!(run.id = %self.run.id, "run `{}` failed: {message}", self.run.id);
+        }
+        self.listener.emit(&Event::Run(&self.run));
+        self.listener.emit(&Event::Done);
+        self.listener.flush().await;
+        Ok(())
+    }
+
+    /// Ends what is open: the step that is being done, and one whose calls will not be answered any more.
+    fn end_open(&mut self, end: &End, now: wire::UnixSeconds) {
+        if let Some(mut work) = self.open.take() {
+            machine::end_step(&mut work.step, end, now);
+            if let Some(message) = &mut work.message {
+                machine::end_message(message, end, now);
+            }
+            self.close(work);
+        }
+        let unanswered = self.steps.last_mut().filter(|step| step.status == StepStatus::InProgress);
+        if let Some(step) = unanswered {
+            machine::end_step(step, end, now);
+            let step = step.clone();
+            self.done.push(Work { step, message: None });
+        }
+    }
+
+    /// Notes a step that is done, to be stored with the next commit.
+    pub(super) fn close(&mut self, work: Work) {
+        self.steps.push(work.step.clone());
+        self.done.push(work);
+    }
+
+    fn usage(&self) -> Usage {
+        self.steps.iter().filter_map(|step| step.usage).fold(Usage::default(), |sum, usage| sum + usage)
+    }
+
+    /// Tokens that the model has written in this run.
+    pub(super) fn written_tokens(&self) -> u64 {
+        self.usage().completion_tokens
+    }
+
+    /// A transaction that holds what has been done since the last one.
+    pub(super) async fn transaction(&mut self) -> Result<Writing, Stop> {
+        let mut tx = self.engine.store.write(self.lease.project()).await?;
+        for work in &self.done {
+            tx.update_step(&work.step).await?;
+            if let Some(message) = &work.message {
+                tx.update_message(message).await?;
+            }
+        }
+        Ok(tx)
+    }
+
+    /// Commits a transaction of [`Self::transaction`] and announces what has been done.
+    pub(super) async fn commit(&mut self, tx: Writing) -> Result<(), Stop> {
+        tx.commit().await?;
+        for Work { step, message } in self.done.drain(..) {
+            if let Some(message) = &message {
+                self.listener.emit(&Event::Message(message));
+            }
+            // Calls that wait for the client leave their step in progress, which was announced.
+            if step.status != StepStatus::InProgress {
+                self.listener.emit(&Event::Step(&step));
+            }
+        }
+        Ok(())
+    }
+
+    async fn move_run(&mut self, mut tx: Writing, run: Run, due_at: Option<i64>) -> Result<(), Stop> {
+        if !tx.move_run(&self.lease, self.run.status, &run, due_at).await? {
+            return Err(Stop::Changed);
+        }
+        self.commit(tx).await?;
+        self.run = run;
+        Ok(())
+    }
+
+    /// Finds out why the run is not as it was. False where there is nothing left to do here.
+    async fn look_again(&mut self) -> Result<bool> {
+        let stored =
+            self.engine.store.read(self.lease.project()).await?.run(&self.run.thread_id, &self.run.id).await;
+        match stored {
+            Ok(run) if run.status == RunStatus::Cancelling => {
+                if self.run.status != RunStatus::Cancelling {
+                    self.run = run;
+                    self.listener.emit(&Event::Run(&self.run));
+                }
+                Ok(true)
+            }
+            // A wake-up that was late: nothing has changed after all.
+            Ok(run) if run.status == self.run.status && self.still_holds().await? => Ok(true),
+            Ok(_) => {
+                self.break_off().await;
+                Ok(false)
+            }
+            Err(Fault::Refused(_)) => {
+                self.end_deleted().await;
+                Ok(false)
+            }
+            Err(fault @ Fault::Broken(_)) => Err(fault),
+        }
+    }
+
+    async fn still_holds(&self) -> Result<bool> {
+        let mut tx = self.engine.store.write(self.lease.project()).await?;
+        let holds = tx.hold(&self.lease).await?.is_some();
+        tx.commit().await?;
+        Ok(holds)
+    }
+
+    /// The thread was deleted with its run: its client hears that the run was cancelled.
+    async fn end_deleted(&mut self) {
+        let now = self.engine.clock.seconds();
+        self.end_open(&End::Cancelled, now);
+        for Work { step, message } in self.done.drain(..) {
+            if let Some(message) = &message {
+                self.listener.emit(&Event::Message(message));
+            }
+            self.listener.emit(&Event::Step(&step));
+        }
+        let usage = self.usage();
+        let mut run = self.run.clone();
+        if machine::cancel(&mut run).is_ok() {
+            self.listener.emit(&Event::Run(&run));
+        }
+        if machine::end(&mut run, &End::Cancelled, usage, now).is_ok() {
+            self.listener.emit(&Event::Run(&run));
+        }
+        self.listener.emit(&Event::Done);
+        self.listener.flush().await;
+    }
+
+    /// The run goes on elsewhere or later; this stream cannot follow it.
+    async fn break_off(&mut self) {
+        let error = wire::Error {
+            kind: wire::error::Kind::Server,
+            ..wire::Error::invalid(format!(
+                "The stream was interrupted, the run was not: ask for run {} to see how it goes on.",
+                self.run.id
+            ))
+        };
+        self.listener.emit(&Event::Error(&error));
+        self.listener.emit(&Event::Done);
+        self.listener.flush().await;
+    }
+
+    /// How long the run may still take.
+    pub(super) fn time_left(&self) -> Duration {
+        let expiry = self.run.expires_at.unwrap_or(i64::MAX / 1_000).saturating_mul(1_000);
+        let left = expiry.saturating_sub(self.engine.clock.milliseconds());
+        Duration::from_millis(u64::try_from(left).unwrap_or_default())
+    }
+}
+
+/// A fault inside a run, as its client reads it.
+pub(super) fn failed(message: impl Into<String>) -> End {
+    End::Failed(LastError { code: LastErrorCode::ServerError, message: message.into() })
+}

@@ -1,0 +1,442 @@
+//! Runs: creating, answering, cancelling, and the workers that carry them forward. The only place that
+//! writes a run's status.
+
+mod executor;
+mod listener;
+mod machine;
+mod prompt;
+mod turn;
+mod worker;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use adjutant_wire as wire;
+use adjutant_wire::assistants::Assistant;
+use adjutant_wire::events::Event;
+use adjutant_wire::messages::{CreateMessage, Message, MessageStatus};
+use adjutant_wire::runs::{CreateRun, RequiredAction, Run, RunStatus, SubmitToolOutputs, ToolOutput};
+use adjutant_wire::steps::{CalledTool, Step, StepDetails, StepStatus};
+use adjutant_wire::threads::{CreateThread, Thread};
+use adjutant_wire::{RunId, ThreadId, UnixSeconds};
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc, watch};
+
+use crate::clock::Clock;
+use crate::config::RunsConfig;
+use crate::fault::{Fault, Result};
+use crate::ids::{fresh, hex};
+use crate::store::{Claimed, Lease, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
+use crate::upstream::Upstreams;
+use listener::Listener;
+
+/// What runs need to run.
+pub struct Engine {
+    pub(crate) store: Store,
+    pub(crate) clock: Arc<Clock>,
+    pub(crate) upstreams: Arc<Upstreams>,
+    settings: RunsConfig,
+    /// Names this process in leases.
+    owner: String,
+    /// Runs that this process works on, and how their workers hear of changes.
+    at_work: Mutex<HashMap<(RunId, i64), watch::Sender<()>>>,
+    /// Wakes the worker that looks for due runs.
+    due: Notify,
+}
+
+/// What a client that asked for a stream gets in place of an object: frames of server-sent events.
+pub type Stream = mpsc::Receiver<Bytes>;
+
+/// A run as it is answered at once, and its stream where one was asked for.
+pub struct Started {
+    /// The run, queued.
+    pub run: Run,
+    /// Its events.
+    pub stream: Option<Stream>,
+}
+
+impl Engine {
+    /// An engine that works on nothing yet: see [`Engine::work`].
+    pub fn new(
+        store: Store,
+        clock: Arc<Clock>,
+        upstreams: Arc<Upstreams>,
+        settings: RunsConfig,
+    ) -> Arc<Self> {
+        let (owner, at_work, due) = (hex(), Mutex::default(), Notify::new());
+        Arc::new(Self { store, clock, upstreams, settings, owner, at_work, due })
+    }
+
+    /// Creates a run on a thread and starts it.
+    ///
+    /// # Errors
+    /// 404 for a missing thread or assistant; 400 where the thread has a live run, or there is nothing to
+    /// answer.
+    pub async fn create(
+        self: &Arc<Self>,
+        project: &Project,
+        thread: &ThreadId,
+        new: CreateRun,
+    ) -> Result<Started> {
+        self.refuse_unknown_model(project, &new).await?;
+        let mut tx = self.store.write(project).await?;
+        let reserved = POSITIONS_A_RUN + i64::try_from(new.additional_messages.len()).unwrap_or_default();
+        let mut lock = tx.lock_thread(thread, self.clock.position(), reserved).await?;
+        self.create_in(tx, &mut lock, None, new).await
+    }
+
+    /// Creates a thread and a run on it, and starts the run.
+    ///
+    /// # Errors
+    /// As [`Engine::create`].
+    pub async fn create_with_thread(
+        self: &Arc<Self>,
+        project: &Project,
+        new_thread: CreateThread,
+        new: CreateRun,
+    ) -> Result<Started> {
+        self.refuse_unknown_model(project, &new).await?;
+        let mut tx = self.store.write(project).await?;
+        let (thread, mut lock) = add_thread(&mut tx, &self.clock, new_thread, POSITIONS_A_RUN).await?;
+        self.create_in(tx, &mut lock, Some(thread), new).await
+    }
+
+    async fn refuse_unknown_model(&self, project: &Project, new: &CreateRun) -> Result<()> {
+        if !self.upstreams.is_strict() {
+            return Ok(());
+        }
+        let model = match &new.model {
+            Some(model) => model.clone(),
+            None => self.store.read(project).await?.assistant(&new.assistant_id).await?.model,
+        };
+        self.upstreams.refuse_unknown(&model).await.map_err(Fault::Refused)
+    }
+
+    async fn create_in(
+        self: &Arc<Self>,
+        mut tx: Writing,
+        lock: &mut ThreadLock,
+        thread: Option<Thread>,
+        mut new: CreateRun,
+    ) -> Result<Started> {
+        let now = self.clock.seconds();
+        let assistant = tx.assistant(&new.assistant_id).await?;
+        for message in new.additional_messages.drain(..) {
+            add_message_to(&mut tx, lock, message, now).await?;
+        }
+        let streamed = new.stream;
+        let queued = self.queued(lock.thread(), assistant, new, now);
+        if queued.instructions.is_empty() && !tx.has_messages(lock.thread()).await? {
+            return Err(nothing_to_answer().into());
+        }
+        // Claimed and started as it is created: nobody else needs to look for it, and it costs no second
+        // commit. The client sees the states in their order all the same.
+        let mut run = queued.clone();
+        machine::start(&mut run, now).map_err(anyhow::Error::from)?;
+        let claimed = tx.add_run(lock, &run, &self.owner, self.lease_end()).await?;
+        tx.commit().await?;
+        let (mut listener, stream) = listening(streamed);
+        if let Some(thread) = &thread {
+            listener.emit(&Event::ThreadCreated(thread));
+        }
+        listener.emit(&Event::RunCreated(&queued));
+        listener.emit(&Event::Run(&queued));
+        listener.emit(&Event::Run(&run));
+        self.spawn(claimed, listener);
+        Ok(Started { run: queued, stream })
+    }
+
+    /// The new run, with the assistant's values where the request has none.
+    fn queued(&self, thread: &ThreadId, assistant: Assistant, new: CreateRun, now: UnixSeconds) -> Run {
+        let instructions = new.instructions.or(assistant.instructions).unwrap_or_default();
+        let parts = [Some(instructions), new.additional_instructions];
+        let parts: Vec<String> = parts.into_iter().flatten().filter(|part| !part.is_empty()).collect();
+        Run {
+            id: fresh(),
+            object: "thread.run".to_owned(),
+            created_at: now,
+            assistant_id: assistant.id,
+            thread_id: thread.clone(),
+            status: RunStatus::Queued,
+            started_at: None,
+            expires_at: Some(now + self.settings.expires_seconds),
+            cancelled_at: None,
+            failed_at: None,
+            completed_at: None,
+            required_action: None,
+            last_error: None,
+            model: new.model.unwrap_or(assistant.model),
+            instructions: parts.join("\n"),
+            tools: new.tools.unwrap_or(assistant.tools),
+            tool_resources: new.tool_resources.unwrap_or_default(),
+            metadata: new.metadata,
+            temperature: new.temperature.unwrap_or(assistant.temperature),
+            top_p: new.top_p.unwrap_or(assistant.top_p),
+            reasoning_effort: new.reasoning_effort.or(assistant.reasoning_effort),
+            max_completion_tokens: new.max_completion_tokens,
+            max_prompt_tokens: new.max_prompt_tokens,
+            truncation_strategy: new.truncation_strategy,
+            incomplete_details: None,
+            usage: None,
+            response_format: new.response_format.unwrap_or(assistant.response_format),
+            tool_choice: new.tool_choice,
+            parallel_tool_calls: new.parallel_tool_calls.unwrap_or(true),
+        }
+    }
+
+    /// Takes the outputs of a run's pending calls and lets it go on.
+    ///
+    /// # Errors
+    /// 400 where the run does not wait, or not for exactly these calls.
+    pub async fn submit(
+        self: &Arc<Self>,
+        project: &Project,
+        thread: &ThreadId,
+        id: &RunId,
+        new: SubmitToolOutputs,
+    ) -> Result<Started> {
+        let now = self.clock.seconds();
+        let mut tx = self.store.write(project).await?;
+        let mut queued = tx.lock_run(thread, id).await?;
+        let waits = queued.status == RunStatus::RequiresAction
+            && queued.expires_at.is_some_and(|expiry| expiry > now);
+        let Some(RequiredAction::SubmitToolOutputs { submit_tool_outputs }) =
+            &queued.required_action.take_if(|_| waits)
+        else {
+            return Err(not_waiting(queued.status).into());
+        };
+        let expected: Vec<&str> =
+            submit_tool_outputs.tool_calls.iter().map(|call| wire::id::Id::as_str(&call.id)).collect();
+        refuse_wrong_set(&expected, &new.tool_outputs)?;
+        let mut step =
+            tx.all_steps(id).await?.pop().map(|(_, step)| step).context("a waiting run has no step")?;
+        fill_in(&mut step, new.tool_outputs, now);
+        tx.update_step(&step).await?;
+        machine::resume(&mut queued).map_err(anyhow::Error::from)?;
+        let mut run = queued.clone();
+        machine::start(&mut run, now).map_err(anyhow::Error::from)?;
+        let claimed = tx.resume_run(&run, &self.owner, self.lease_end()).await?;
+        tx.commit().await?;
+        let (mut listener, stream) = listening(new.stream);
+        listener.emit(&Event::Step(&step));
+        listener.emit(&Event::Run(&queued));
+        listener.emit(&Event::Run(&run));
+        self.spawn(claimed, listener);
+        Ok(Started { run: queued, stream })
+    }
+
+    /// Begins to cancel a run.
+    ///
+    /// # Errors
+    /// 400 where it has ended.
+    pub async fn cancel(&self, project: &Project, thread: &ThreadId, id: &RunId) -> Result<Run> {
+        let mut tx = self.store.write(project).await?;
+        let mut run = tx.lock_run(thread, id).await?;
+        if run.status == RunStatus::Cancelling {
+            return Ok(run);
+        }
+        if run.status.is_terminal() {
+            let message = format!("Cannot cancel run with status '{}'.", run.status.as_str());
+            return Err(wire::Error::invalid(message).into());
+        }
+        machine::cancel(&mut run).map_err(anyhow::Error::from)?;
+        tx.cancel_run(&run, self.clock.milliseconds()).await?;
+        tx.commit().await?;
+        self.changed(id);
+        self.due.notify_one();
+        Ok(run)
+    }
+
+    /// Adds a message to a thread on which no run is at work.
+    ///
+    /// # Errors
+    /// 404 for a missing thread; 400 where a run is at work on it.
+    pub async fn add_message(
+        &self,
+        project: &Project,
+        thread: &ThreadId,
+        new: CreateMessage,
+    ) -> Result<Message> {
+        let mut tx = self.store.write(project).await?;
+        let mut lock = tx.lock_thread(thread, self.clock.position(), 1).await?;
+        if let Some(run) = tx.live_run(thread).await? {
+            let message = format!("Can't add messages to {thread} while a run {run} is active.");
+            return Err(wire::Error::invalid(message).into());
+        }
+        let message = add_message_to(&mut tx, &mut lock, new, self.clock.seconds()).await?;
+        tx.commit().await?;
+        Ok(message)
+    }
+
+    /// Creates a thread with its first messages.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn create_thread(&self, project: &Project, new: CreateThread) -> Result<Thread> {
+        let mut tx = self.store.write(project).await?;
+        let (thread, _) = add_thread(&mut tx, &self.clock, new, 0).await?;
+        tx.commit().await?;
+        Ok(thread)
+    }
+
+    /// Deletes a thread with all that belongs to it. A run at work on it stops, and its client hears that it
+    /// was cancelled.
+    ///
+    /// # Errors
+    /// 404 for a missing thread.
+    pub async fn delete_thread(&self, project: &Project, id: &ThreadId) -> Result<()> {
+        let mut tx = self.store.write(project).await?;
+        let lock = tx.lock_thread(id, self.clock.position(), 0).await?;
+        let live = tx.live_run(id).await?;
+        tx.delete_thread(lock).await?;
+        tx.commit().await?;
+        if let Some(run) = live {
+            self.changed(&run);
+        }
+        Ok(())
+    }
+
+    /// Works on a run in a task of its own.
+    fn spawn(self: &Arc<Self>, claimed: Claimed, listener: Listener) {
+        let (tell, changed) = watch::channel(());
+        let key = at_work_key(&claimed.lease);
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), tell);
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            Box::pin(executor::execute(Arc::clone(&engine), claimed, listener, changed)).await;
+            engine.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        });
+    }
+
+    /// Tells whoever works on this run here that it is not as it was.
+    fn changed(&self, run: &RunId) {
+        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, tell) in at_work.iter().filter(|((at_work, _), _)| at_work == run) {
+            tell.send_replace(());
+        }
+    }
+
+    fn lease_end(&self) -> i64 {
+        self.clock.milliseconds() + milliseconds(self.settings.lease())
+    }
+}
+
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn at_work_key(lease: &Lease) -> (RunId, i64) {
+    (lease.run().clone(), lease.token())
+}
+
+fn listening(streamed: bool) -> (Listener, Option<Stream>) {
+    if !streamed {
+        return (Listener::default(), None);
+    }
+    let (listener, stream) = Listener::attached();
+    (listener, Some(stream))
+}
+
+async fn add_thread(
+    tx: &mut Writing,
+    clock: &Clock,
+    new: CreateThread,
+    reserved: i64,
+) -> Result<(Thread, ThreadLock)> {
+    let now = clock.seconds();
+    let thread = Thread {
+        id: fresh(),
+        object: "thread".to_owned(),
+        created_at: now,
+        metadata: new.metadata,
+        tool_resources: new.tool_resources,
+    };
+    let reserved = reserved + i64::try_from(new.messages.len()).unwrap_or_default();
+    let mut lock = tx.add_thread(&thread, clock.position(), reserved).await?;
+    for message in new.messages {
+        add_message_to(tx, &mut lock, message, now).await?;
+    }
+    Ok((thread, lock))
+}
+
+async fn add_message_to(
+    tx: &mut Writing,
+    lock: &mut ThreadLock,
+    new: CreateMessage,
+    now: UnixSeconds,
+) -> Result<Message> {
+    let message = Message {
+        id: fresh(),
+        object: "thread.message".to_owned(),
+        created_at: now,
+        assistant_id: None,
+        thread_id: lock.thread().clone(),
+        run_id: None,
+        status: MessageStatus::Completed,
+        incomplete_details: None,
+        incomplete_at: None,
+        completed_at: Some(now),
+        role: new.role,
+        content: new.content.into_content(),
+        attachments: new.attachments,
+        metadata: new.metadata,
+    };
+    tx.add_message(lock, &message).await?;
+    Ok(message)
+}
+
+fn nothing_to_answer() -> wire::Error {
+    let message = "Run creation requires a Thread with a user message or an assistant with instructions.";
+    wire::Error { code: Some("invalid_thread"), ..wire::Error::invalid(message) }
+}
+
+fn not_waiting(status: RunStatus) -> wire::Error {
+    // Due to expire, though no worker has come to it yet.
+    let status = if status == RunStatus::RequiresAction { RunStatus::Expired } else { status };
+    wire::Error::invalid(format!("Runs in status \"{}\" do not accept tool outputs.", status.as_str()))
+}
+
+fn refuse_wrong_set(expected: &[&str], given: &[ToolOutput]) -> wire::Result<()> {
+    let mut sorted_expected = expected.to_vec();
+    let mut sorted_given: Vec<&str> = given.iter().map(|output| output.tool_call_id.as_str()).collect();
+    let list = |ids: &[&str]| {
+        let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
+        format!("[{}]", quoted.join(", "))
+    };
+    let message =
+        format!("Expected tool outputs for call_ids {}, got {}", list(expected), list(&sorted_given));
+    sorted_expected.sort_unstable();
+    sorted_given.sort_unstable();
+    if sorted_expected == sorted_given { Ok(()) } else { Err(wire::Error::invalid(message)) }
+}
+
+fn fill_in(step: &mut Step, outputs: Vec<ToolOutput>, now: UnixSeconds) {
+    step.status = StepStatus::Completed;
+    step.completed_at = Some(now);
+    let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return };
+    for ToolOutput { tool_call_id, output } in outputs {
+        let call = tool_calls.iter_mut().find(|call| wire::id::Id::as_str(&call.id) == tool_call_id);
+        if let Some(CalledTool::Function { function }) = call.map(|call| &mut call.tool) {
+            function.output = Some(output);
+        }
+    }
+}
+
+/// Changes metadata of a run that has ended.
+///
+/// # Errors
+/// 400 while it has not.
+pub fn refuse_live(run: &Run) -> wire::Result<()> {
+    if run.status.is_terminal() {
+        return Ok(());
+    }
+    Err(wire::Error::invalid(format!("Cannot update run with status '{}'.", run.status.as_str())))
+}
+
+impl From<machine::Illegal> for Fault {
+    fn from(illegal: machine::Illegal) -> Self {
+        Self::Broken(anyhow!(illegal))
+    }
+}

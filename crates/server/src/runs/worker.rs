@@ -1,0 +1,101 @@
+//! Looks for runs that are due, keeps the leases of those at work, and hands them back before it stops.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use super::Engine;
+use super::listener::Listener;
+use crate::fault::Result;
+
+/// How often due runs are looked for when nobody says that there is one: what expires, and what another
+/// process left.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs of dead processes are taken up this many at a time, so that a restart is no stampede.
+const TAKEN_AT_ONCE: usize = 64;
+
+impl Engine {
+    /// Works until the process ends. `alone` says that no other process uses the database, so that what is
+    /// claimed in it was claimed by a dead one.
+    ///
+    /// # Errors
+    /// Where the store cannot be read at the start.
+    pub async fn work(self: Arc<Self>, alone: bool) -> Result<()> {
+        if alone {
+            let left = self.store.release_leases(None).await?;
+            if left > 0 {
+                tracing::info!("{left} runs were left unfinished by the last process and go on");
+            }
+        }
+        tokio::spawn(Arc::clone(&self).keep_leases());
+        loop {
+            // Registered before the look: a wake-up that comes while we look would be lost otherwise.
+            let woken = self.due.notified();
+            if let Err(fault) = self.take_due().await {
+                tracing::error!("could not look for due runs: {fault}");
+            }
+            let _ = tokio::time::timeout(LOOK, woken).await;
+        }
+    }
+
+    async fn take_due(self: &Arc<Self>) -> Result<()> {
+        for _ in 0..TAKEN_AT_ONCE {
+            let claimed =
+                self.store.claim_due(&self.owner, self.clock.milliseconds(), self.lease_end()).await?;
+            let Some(claimed) = claimed else { return Ok(()) };
+            tracing::debug!(run.id = %claimed.run.id, "claimed run `{}`", claimed.run.id);
+            self.spawn(claimed, Listener::default());
+        }
+        self.due.notify_one();
+        Ok(())
+    }
+
+    async fn keep_leases(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(self.settings.lease() / 3);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            if let Err(fault) = self.renew().await {
+                tracing::error!("could not renew the leases of the runs at work: {fault}");
+            }
+        }
+    }
+
+    /// Renews all leases at once. Workers whose lease was not among them, or whose run is being cancelled
+    /// through another process, are told.
+    async fn renew(&self) -> Result<()> {
+        let before: Vec<_> =
+            self.at_work.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        if before.is_empty() {
+            return Ok(());
+        }
+        let renewed = self.store.renew_leases(&self.owner, self.lease_end()).await?;
+        let renewed: HashMap<(&str, i64), bool> =
+            renewed.iter().map(|lease| ((lease.run.as_str(), lease.token), lease.cancelling)).collect();
+        for (run, token) in before {
+            let unchanged = renewed.get(&(adjutant_wire::id::Id::as_str(&run), token)) == Some(&false);
+            if !unchanged {
+                self.changed(&run);
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands all runs at work to whoever looks for them next.
+    ///
+    /// # Errors
+    /// Where the store fails.
+    pub async fn hand_back(&self) -> Result<()> {
+        let handed = self.store.release_leases(Some(&self.owner)).await?;
+        if handed > 0 {
+            tracing::info!("{handed} runs were handed back unfinished");
+        }
+        Ok(())
+    }
+
+    /// How many runs this process works on.
+    pub fn at_work(&self) -> usize {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).len()
+    }
+}

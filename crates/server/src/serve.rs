@@ -1,0 +1,127 @@
+//! Starting and stopping the server, and looking at its settings without starting it.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::config::Config;
+use crate::store::{Place, Store};
+use crate::{http, upstream};
+
+/// How long open requests and streams may take to end once the server is asked to stop.
+const STOPPING: Duration = Duration::from_secs(5);
+
+/// Serves until the process is asked to stop.
+///
+/// # Errors
+/// Where a setting, the database, a model's server or the address cannot be used; in words, with the remedy.
+pub async fn serve(config: Config) -> anyhow::Result<()> {
+    use_ring()?;
+    let accepted = config.accepted_keys()?.len();
+    let (store, _lock) = Store::open(&place(&config)).await?;
+    let upstreams = upstream::open(&config).await?;
+    say(&upstreams.in_words())?;
+    if accepted == 0 {
+        say("No keys are configured: every key is accepted, on this machine only.")?;
+    }
+    if !config.blobs.is_empty() {
+        tracing::warn!("`blobs` is set, but this version keeps no files yet");
+    }
+    let app = App::new(&config, store, upstreams)?;
+    let listener = TcpListener::bind(config.listen)
+        .await
+        .with_context(|| format!("could not listen on {}: is another server there?", config.listen))?;
+    let address = listener.local_addr()?;
+    let alone = config.database_url.is_empty();
+    let worker = tokio::spawn(Arc::clone(&app.engine).work(alone));
+    say(&format!("Adjutant is listening on http://{address}"))?;
+    let listener = listener.tap_io(|connection| {
+        // Events are small and must not wait for each other.
+        let _ = connection.set_nodelay(true);
+    });
+    let mut asked_to_stop = tokio::spawn(asked_to_stop());
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(async {
+        let _ = stopped.await;
+    });
+    let mut serving = tokio::spawn(async move { serving.await });
+    tokio::select! {
+        ended = &mut serving => ended??,
+        _ = &mut asked_to_stop => {
+            tracing::info!("stopping");
+            worker.abort();
+            let _ = stop.send(());
+            let _ = tokio::time::timeout(STOPPING, serving).await;
+        }
+    }
+    app.engine.hand_back().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    app.upstreams.stop().await;
+    Ok(())
+}
+
+/// Says what the settings mean, and fails where they cannot work.
+///
+/// # Errors
+/// What is wrong, with the remedy.
+pub async fn check(config: Config) -> anyhow::Result<()> {
+    use_ring()?;
+    let keys = config.accepted_keys()?.len();
+    say(&format!("Listens on {}.", config.listen))?;
+    match keys {
+        0 => say("Accepts every key, on this machine only.")?,
+        number => say(&format!("Accepts {number} keys."))?,
+    }
+    match place(&config) {
+        Place::Folder(folder) => say(&format!("Keeps everything in the folder `{}`.", folder.display()))?,
+        Place::Postgres(_) => {
+            let (store, _) = Store::open(&place(&config)).await?;
+            store.ping().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+            say("Keeps everything in PostgreSQL, which answers.")?;
+        }
+    }
+    let upstreams = upstream::open(&config).await?;
+    say(&upstreams.in_words())?;
+    for line in upstreams.check().await {
+        say(&line)?;
+    }
+    Ok(())
+}
+
+fn place(config: &Config) -> Place {
+    if config.database_url.is_empty() {
+        Place::Folder(config.data.clone())
+    } else {
+        Place::Postgres(config.database_url.clone())
+    }
+}
+
+fn use_ring() -> anyhow::Result<()> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("another cryptographic library was installed first"))
+}
+
+async fn asked_to_stop() {
+    let (Ok(mut terminate), Ok(mut interrupt)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+/// A line for the person who started the server. Scripts read the one with the address.
+fn say(line: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}

@@ -1,0 +1,132 @@
+//! Opening a database and bringing its tables up to date.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Once;
+
+use anyhow::{Context, bail};
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
+
+use super::Store;
+use super::writer::{SharedLane, Writer};
+
+/// Every migration, in order. They are never changed once released, only added to.
+const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "core", include_str!("../../../../migrations/0001_core.sql"))];
+
+/// Connections that read at once. SQLite's readers do not wait for its writer, and two cores keep four busy.
+const SQLITE_READERS: u32 = 4;
+const POSTGRES_CONNECTIONS: u32 = 20;
+
+/// Each commit is on disk before it is acknowledged (`full`); the log is folded into the database after
+/// 16 MiB rather than 4, so that a busy server spends less time on it.
+const SQLITE_WRITER: &str = "pragma journal_mode = wal; pragma synchronous = full; pragma busy_timeout = 10000; \
+                             pragma wal_autocheckpoint = 4000; pragma temp_store = memory;";
+const SQLITE_READER: &str =
+    "pragma busy_timeout = 10000; pragma query_only = on; pragma temp_store = memory;";
+
+/// Where the database is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// `adjutant.db` in this folder.
+    Folder(PathBuf),
+    /// A PostgreSQL server, by URL.
+    Postgres(String),
+}
+
+/// Kept while the database is open. No two servers share a folder: each would take the other's runs for
+/// those of a dead one.
+#[derive(Debug)]
+pub struct FolderLock {
+    _file: Option<File>,
+}
+
+impl Store {
+    /// Opens the database, creating it where it is not there, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// Where the folder is in use, the server does not answer, or a migration fails.
+    pub async fn open(place: &Place) -> anyhow::Result<(Self, FolderLock)> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        match place {
+            Place::Folder(folder) => open_sqlite(folder).await,
+            Place::Postgres(url) => open_postgres(url).await,
+        }
+    }
+}
+
+async fn open_sqlite(folder: &Path) -> anyhow::Result<(Store, FolderLock)> {
+    let lock = lock(folder)?;
+    let path = folder.join("adjutant.db");
+    let url = format!("sqlite://{}?mode=rwc", path.display());
+    let options: AnyConnectOptions = url
+        .parse()
+        .with_context(|| format!("the data folder's path `{}` cannot be used", folder.display()))?;
+    let mut connection = AnyConnection::connect_with(&options.disable_statement_logging())
+        .await
+        .with_context(|| format!("could not open the database `{}`", path.display()))?;
+    connection.execute(SQLITE_WRITER).await.context("could not set up the database")?;
+    migrate(&mut connection).await?;
+    let options: AnyConnectOptions = url.parse()?;
+    let reads = AnyPoolOptions::new()
+        .max_connections(SQLITE_READERS)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(SQLITE_READER).await.map(|_| ()) })
+        })
+        .connect_with(options.disable_statement_logging())
+        .await
+        .context("could not open the database for reading")?;
+    let store = Store { reads, writer: Writer::Shared(SharedLane::new(connection)) };
+    Ok((store, FolderLock { _file: Some(lock) }))
+}
+
+fn lock(folder: &Path) -> anyhow::Result<File> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("could not create the folder `{}`", folder.display()))?;
+    let path = folder.join("lock");
+    let file = File::create(&path).with_context(|| format!("could not write to `{}`", folder.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => bail!(
+            "another Adjutant is using the folder `{}`: stop it, or give this one a folder of its own with --data",
+            folder.display()
+        ),
+        Err(std::fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("could not lock `{}`", path.display()))
+        }
+    }
+}
+
+async fn open_postgres(url: &str) -> anyhow::Result<(Store, FolderLock)> {
+    // The URL holds a password, so no error may repeat it.
+    let options: AnyConnectOptions = url.parse().ok().context("the database URL cannot be read")?;
+    let pool: AnyPool = AnyPoolOptions::new()
+        .max_connections(POSTGRES_CONNECTIONS)
+        .acquire_timeout(std::time::Duration::from_secs(10))
+        .connect_with(options.disable_statement_logging())
+        .await
+        .context("could not connect to PostgreSQL")?;
+    let mut connection = pool.acquire().await.context("could not connect to PostgreSQL")?;
+    migrate(&mut connection).await?;
+    drop(connection);
+    Ok((Store { reads: pool.clone(), writer: Writer::Pool(pool) }, FolderLock { _file: None }))
+}
+
+async fn migrate(connection: &mut AnyConnection) -> anyhow::Result<()> {
+    let migrations = MIGRATIONS
+        .iter()
+        .map(|(version, name, sql)| {
+            let sql = AssertSqlSafe(*sql).into_sql_str();
+            Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
+        })
+        .collect();
+    Migrator::with_migrations(migrations)
+        .run(connection)
+        .await
+        .context("could not bring the database's tables up to date")
+}

@@ -1,0 +1,134 @@
+//! The one place with SQL. The same statements run on SQLite and PostgreSQL; what differs between them is
+//! in `connect` and `writer`.
+//!
+//! [`Reading`] and [`Writing`] belong to one project: every statement names it, so no object of another
+//! project can be seen or touched.
+
+mod assistants;
+mod connect;
+mod messages;
+mod objects;
+mod runs;
+mod steps;
+mod threads;
+mod writer;
+
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+
+use sqlx::AnyConnection;
+use sqlx::pool::PoolConnection;
+use sqlx::{Any, AnyPool};
+
+pub use connect::Place;
+pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};
+pub use threads::ThreadLock;
+
+use crate::fault::Result;
+
+/// The database.
+#[derive(Clone)]
+pub struct Store {
+    reads: AnyPool,
+    writer: writer::Writer,
+}
+
+/// Whose objects these are. A key belongs to one project.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Project(Arc<str>);
+
+impl Project {
+    /// The project of this name.
+    pub fn new(name: &str) -> Self {
+        Self(Arc::from(name))
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One project's objects, to be read.
+pub struct Reading {
+    connection: Connection,
+    project: Project,
+}
+
+enum Connection {
+    Pooled(PoolConnection<Any>),
+    Open(writer::Open),
+}
+
+/// A transaction on one project's objects. It is undone unless it is committed.
+pub struct Writing(Reading);
+
+impl Store {
+    /// Reads a project's objects, as they were last committed.
+    ///
+    /// # Errors
+    /// Where the database gives no connection.
+    pub async fn read(&self, project: &Project) -> Result<Reading> {
+        let connection = Connection::Pooled(self.reads.acquire().await?);
+        Ok(Reading { connection, project: project.clone() })
+    }
+
+    /// Begins a transaction on a project's objects.
+    ///
+    /// # Errors
+    /// Where the database begins none.
+    pub async fn write(&self, project: &Project) -> Result<Writing> {
+        let connection = Connection::Open(self.writer.begin().await?);
+        Ok(Writing(Reading { connection, project: project.clone() }))
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn ping(&self) -> Result<()> {
+        sqlx::query("select 1").execute(&self.reads).await?;
+        Ok(())
+    }
+}
+
+impl Reading {
+    fn connection(&mut self) -> &mut AnyConnection {
+        match &mut self.connection {
+            Connection::Pooled(connection) => connection,
+            Connection::Open(open) => open.connection(),
+        }
+    }
+
+    /// The project's name as a statement's value. Owned, since the connection is borrowed beside it.
+    fn project(&self) -> String {
+        self.project.as_str().to_owned()
+    }
+}
+
+impl Writing {
+    /// Makes it last. When this returns, it is on disk.
+    ///
+    /// # Errors
+    /// Where the database could not; then nothing has changed.
+    pub async fn commit(self) -> Result<()> {
+        match self.0.connection {
+            Connection::Open(open) => open.commit().await,
+            Connection::Pooled(_) => Ok(()),
+        }
+    }
+}
+
+impl Deref for Writing {
+    type Target = Reading;
+
+    fn deref(&self) -> &Reading {
+        &self.0
+    }
+}
+
+impl DerefMut for Writing {
+    fn deref_mut(&mut self) -> &mut Reading {
+        &mut self.0
+    }
+}

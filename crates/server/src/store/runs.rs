@@ -1,0 +1,302 @@
+//! Runs and the leases under which they are worked on.
+//!
+//! A lease is a fact of the database: the run's row names the process that works on it and counts claims.
+//! Whoever writes to a run shows its [`Lease`]; a write under an older count changes nothing.
+
+use adjutant_wire::id::Id;
+use adjutant_wire::list::{List, ListQuery};
+use adjutant_wire::runs::{Run, RunStatus};
+use adjutant_wire::{RunId, ThreadId};
+use anyhow::Context;
+
+use super::objects::{Stored, read};
+use super::{Project, Reading, Store, ThreadLock, Writing};
+use crate::fault::Result;
+
+/// How many positions of its thread a run reserves: its own, and two for each step that it may take.
+pub const POSITIONS_A_RUN: i64 = 1 + 2 * 1024;
+
+impl Stored for Run {
+    type Id = RunId;
+    const TABLE: &'static str = "runs";
+
+    fn id(&self) -> &RunId {
+        &self.id
+    }
+}
+
+/// Proof of a claim. Only claiming makes one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    run: RunId,
+    project: Project,
+    token: i64,
+}
+
+impl Lease {
+    /// The run.
+    pub fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Whose run it is.
+    pub fn project(&self) -> &Project {
+        &self.project
+    }
+
+    /// Counts the run's claims.
+    pub fn token(&self) -> i64 {
+        self.token
+    }
+}
+
+/// A run and the right to work on it.
+#[derive(Debug)]
+pub struct Claimed {
+    /// The right.
+    pub lease: Lease,
+    /// The run as stored.
+    pub run: Run,
+    /// Its place in its thread; its steps and messages come after.
+    pub position: i64,
+}
+
+/// A lease that was renewed.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Renewed {
+    /// The run.
+    pub run: String,
+    /// The claim.
+    pub token: i64,
+    /// Whether the run is being cancelled.
+    pub cancelling: bool,
+}
+
+impl Store {
+    /// Claims the run that has been due the longest, if any, for the process `owner` until `until`
+    /// (milliseconds since 1970). Of several processes that try at once, one succeeds.
+    ///
+    /// # Errors
+    /// Where the database fails, or a stored run cannot be read.
+    pub async fn claim_due(&self, owner: &str, now: i64, until: i64) -> Result<Option<Claimed>> {
+        let due: Option<(String,)> =
+            sqlx::query_as("select id from runs where live = 1 and due_at <= $1 order by due_at limit 1")
+                .bind(now)
+                .fetch_optional(&self.reads)
+                .await?;
+        let Some((id,)) = due else { return Ok(None) };
+        let mut open = self.writer.begin().await?;
+        let row: Option<(String, String, i64, i64)> = sqlx::query_as(
+            "update runs set lease_owner = $1, lease_token = lease_token + 1, due_at = $2 \
+             where id = $3 and live = 1 and due_at <= $4 returning project, object, position, lease_token",
+        )
+        .bind(owner.to_owned())
+        .bind(until)
+        .bind(id.as_str())
+        .bind(now)
+        .fetch_optional(open.connection())
+        .await?;
+        open.commit().await?;
+        let Some((project, object, position, token)) = row else {
+            // Another process was quicker; there may be more.
+            return Box::pin(self.claim_due(owner, now, until)).await;
+        };
+        let run: Run = read(&object)?;
+        let lease = Lease { run: run.id.clone(), project: Project::new(&project), token };
+        Ok(Some(Claimed { lease, run, position }))
+    }
+
+    /// Extends all leases of the process `owner` at once, and tells which they are.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn renew_leases(&self, owner: &str, until: i64) -> Result<Vec<Renewed>> {
+        let mut open = self.writer.begin().await?;
+        let rows: Vec<(String, i64, String)> = sqlx::query_as(
+            "update runs set due_at = $1 where lease_owner = $2 and live = 1 and status <> 'requires_action' \
+             returning id, lease_token, status",
+        )
+        .bind(until)
+        .bind(owner.to_owned())
+        .fetch_all(open.connection())
+        .await?;
+        open.commit().await?;
+        let cancelling = |status: &str| status == RunStatus::Cancelling.as_str();
+        let renewed = |(run, token, status): (String, i64, String)| Renewed {
+            run,
+            token,
+            cancelling: cancelling(&status),
+        };
+        Ok(rows.into_iter().map(renewed).collect())
+    }
+
+    /// Makes every run due whose lease belongs to `owner`, or to anybody where that is `None`: the process
+    /// is about to stop, or knows that all others are dead.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn release_leases(&self, owner: Option<&str>) -> Result<u64> {
+        let mut open = self.writer.begin().await?;
+        let released = sqlx::query(
+            "update runs set due_at = 0, lease_owner = '' where live = 1 and lease_owner <> '' \
+             and status <> 'requires_action' and (lease_owner = $1 or $2 = 1)",
+        )
+        .bind(owner.unwrap_or_default().to_owned())
+        .bind(i64::from(owner.is_none()))
+        .execute(open.connection())
+        .await?
+        .rows_affected();
+        open.commit().await?;
+        Ok(released)
+    }
+}
+
+impl Reading {
+    /// The run of this thread, or its 404.
+    pub async fn run(&mut self, thread: &ThreadId, id: &RunId) -> Result<Run> {
+        self.object(id, &[("thread_id", thread.as_str())]).await
+    }
+
+    /// A page of a thread's runs.
+    pub async fn runs(&mut self, thread: &ThreadId, query: &ListQuery) -> Result<List<Run>> {
+        self.page(query, &[("thread_id", thread.as_str())]).await
+    }
+
+    /// The thread's run that has not ended, if there is one.
+    pub async fn live_run(&mut self, thread: &ThreadId) -> Result<Option<RunId>> {
+        let row: Option<(String,)> =
+            sqlx::query_as("select id from runs where thread_id = $1 and project = $2 and live = 1")
+                .bind(thread.as_str())
+                .bind(self.project())
+                .fetch_optional(self.connection())
+                .await?;
+        Ok(row.map(|(id,)| RunId::from_checked(id)))
+    }
+}
+
+impl Writing {
+    /// Stores a new run, already claimed by the process `owner` until `until`.
+    ///
+    /// # Errors
+    /// A 400 where the thread has a run that has not ended: the database's own unique index says so.
+    pub async fn add_run(
+        &mut self,
+        lock: &mut ThreadLock,
+        run: &Run,
+        owner: &str,
+        until: i64,
+    ) -> Result<Claimed> {
+        let position = lock.next_position();
+        let added = sqlx::query(
+            "insert into runs (id, project, thread_id, position, status, live, due_at, lease_owner, lease_token, object) \
+             values ($1, $2, $3, $4, $5, 1, $6, $7, 1, $8) on conflict do nothing",
+        )
+        .bind(run.id.as_str())
+        .bind(self.project())
+        .bind(run.thread_id.as_str())
+        .bind(position)
+        .bind(run.status.as_str())
+        .bind(until)
+        .bind(owner.to_owned())
+        .bind(serde_json::to_string(run)?)
+        .execute(self.connection())
+        .await?
+        .rows_affected();
+        if added == 0 {
+            let live = self.live_run(&run.thread_id).await?.context("a run could not be stored")?;
+            let message = format!("Thread {} already has an active run {live}.", run.thread_id);
+            return Err(adjutant_wire::Error::invalid(message).into());
+        }
+        let lease = Lease { run: run.id.clone(), project: self.0.project.clone(), token: 1 };
+        Ok(Claimed { lease, run: run.clone(), position })
+    }
+
+    /// The run, kept from other writers until this transaction ends.
+    pub async fn lock_run(&mut self, thread: &ThreadId, id: &RunId) -> Result<Run> {
+        self.locked(id, &[("thread_id", thread.as_str())]).await
+    }
+
+    /// Stores the new metadata of a run that has ended.
+    pub async fn update_ended_run(&mut self, run: &Run) -> Result<()> {
+        self.store(run).await
+    }
+
+    /// Marks a locked run as being cancelled. One that nobody works on is due at `due_at`, now; for one
+    /// that somebody works on the lease stays as it is.
+    pub async fn cancel_run(&mut self, run: &Run, due_at: i64) -> Result<()> {
+        sqlx::query(
+            "update runs set status = $1, object = $2, due_at = (case when lease_owner = '' then $3 else due_at end) \
+             where id = $4 and project = $5",
+        )
+        .bind(run.status.as_str())
+        .bind(serde_json::to_string(run)?)
+        .bind(due_at)
+        .bind(run.id.as_str())
+        .bind(self.project())
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
+    /// Stores a locked run that goes on after its client has answered, and claims it for `owner`.
+    pub async fn resume_run(&mut self, run: &Run, owner: &str, until: i64) -> Result<Claimed> {
+        let (token, position): (i64, i64) = sqlx::query_as(
+            "update runs set status = $1, object = $2, due_at = $3, lease_owner = $4, lease_token = lease_token + 1 \
+             where id = $5 and project = $6 returning lease_token, position",
+        )
+        .bind(run.status.as_str())
+        .bind(serde_json::to_string(run)?)
+        .bind(until)
+        .bind(owner.to_owned())
+        .bind(run.id.as_str())
+        .bind(self.project())
+        .fetch_one(self.connection())
+        .await?;
+        let lease = Lease { run: run.id.clone(), project: self.0.project.clone(), token };
+        Ok(Claimed { lease, run: run.clone(), position })
+    }
+
+    /// Whether the lease still holds, and for which status. Holds the run until the transaction ends.
+    pub async fn hold(&mut self, lease: &Lease) -> Result<Option<RunStatus>> {
+        let row: Option<(String,)> = sqlx::query_as(
+            "update runs set lease_token = lease_token where id = $1 and project = $2 and lease_token = $3 \
+             and live = 1 returning status",
+        )
+        .bind(lease.run.as_str())
+        .bind(self.project())
+        .bind(lease.token)
+        .fetch_optional(self.connection())
+        .await?;
+        let status = |(status,): (String,)| Ok(serde_json::from_value(serde_json::Value::String(status))?);
+        row.map(status).transpose()
+    }
+
+    /// Moves a run from one status to another under its lease. `due_at` is for a run that lives on without
+    /// a worker. False where the lease is lost or the status is another by now; then nothing has changed.
+    pub async fn move_run(
+        &mut self,
+        lease: &Lease,
+        from: RunStatus,
+        run: &Run,
+        due_at: Option<i64>,
+    ) -> Result<bool> {
+        let moved = sqlx::query(
+            "update runs set status = $1, live = $2, object = $3, \
+             due_at = (case when $4 = 0 then due_at else $4 end), \
+             lease_owner = (case when $4 = 0 then lease_owner else '' end) \
+             where id = $5 and project = $6 and lease_token = $7 and live = 1 and status = $8",
+        )
+        .bind(run.status.as_str())
+        .bind(i64::from(!run.status.is_terminal()))
+        .bind(serde_json::to_string(run)?)
+        .bind(due_at.unwrap_or_default())
+        .bind(lease.run.as_str())
+        .bind(self.project())
+        .bind(lease.token)
+        .bind(from.as_str())
+        .execute(self.connection())
+        .await?
+        .rows_affected();
+        Ok(moved == 1)
+    }
+}

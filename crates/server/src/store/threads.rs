@@ -1,0 +1,108 @@
+//! Threads.
+
+use adjutant_wire::ThreadId;
+use adjutant_wire::id::Id;
+use adjutant_wire::threads::Thread;
+
+use super::objects::Stored;
+use super::{Reading, Writing};
+use crate::fault::Result;
+
+impl Stored for Thread {
+    type Id = ThreadId;
+    const TABLE: &'static str = "threads";
+
+    fn id(&self) -> &ThreadId {
+        &self.id
+    }
+}
+
+/// Proof that this transaction holds a thread: nobody else adds to it meanwhile. Hands out the positions
+/// that were reserved for it.
+#[derive(Debug)]
+pub struct ThreadLock {
+    thread: ThreadId,
+    next: i64,
+}
+
+impl ThreadLock {
+    /// The thread.
+    pub fn thread(&self) -> &ThreadId {
+        &self.thread
+    }
+
+    /// The next position in the thread.
+    pub fn next_position(&mut self) -> i64 {
+        let position = self.next;
+        self.next += 1;
+        position
+    }
+}
+
+impl Reading {
+    /// The thread, or its 404.
+    pub async fn thread(&mut self, id: &ThreadId) -> Result<Thread> {
+        self.object(id, &[]).await
+    }
+}
+
+impl Writing {
+    /// Stores a new thread with so many positions reserved for what is added in the same transaction.
+    pub async fn add_thread(&mut self, thread: &Thread, position: i64, reserved: i64) -> Result<ThreadLock> {
+        sqlx::query(
+            "insert into threads (id, project, position, last_position, object) values ($1, $2, $3, $4, $5)",
+        )
+        .bind(thread.id.to_string())
+        .bind(self.project())
+        .bind(position)
+        .bind(position + reserved)
+        .bind(serde_json::to_string(thread)?)
+        .execute(self.connection())
+        .await?;
+        Ok(ThreadLock { thread: thread.id.clone(), next: position + 1 })
+    }
+
+    /// Locks a thread until the transaction ends and reserves positions after all that it holds.
+    ///
+    /// # Errors
+    /// 404 where there is none.
+    pub async fn lock_thread(&mut self, id: &ThreadId, now: i64, reserved: i64) -> Result<ThreadLock> {
+        let last: Option<(i64,)> = sqlx::query_as(
+            "update threads set last_position = \
+             (case when last_position < $1 then $1 else last_position end) + $2 \
+             where id = $3 and project = $4 returning last_position",
+        )
+        .bind(now)
+        .bind(reserved)
+        .bind(id.as_str())
+        .bind(self.project())
+        .fetch_optional(self.connection())
+        .await?;
+        match last {
+            Some((last,)) => Ok(ThreadLock { thread: id.clone(), next: last - reserved + 1 }),
+            None => Err(id.missing().into()),
+        }
+    }
+
+    /// Stores a thread's new state.
+    pub async fn update_thread(&mut self, thread: &Thread) -> Result<()> {
+        self.store(thread).await
+    }
+
+    /// Deletes a thread with all that belongs to it. A run at work on it finds its row gone and stops.
+    pub async fn delete_thread(&mut self, lock: ThreadLock) -> Result<()> {
+        for statement in [
+            "delete from steps where thread_id = $1 and project = $2",
+            "delete from messages where thread_id = $1 and project = $2",
+            "delete from runs where thread_id = $1 and project = $2",
+            "delete from threads where id = $1 and project = $2",
+        ] {
+            sqlx::query(statement)
+                .bind(lock.thread.as_str())
+                .bind(self.project())
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! Writing. On PostgreSQL each transaction has its own connection. On SQLite, which has one writer, the
+//! transactions of many requests share one commit: each is a savepoint inside a common transaction, and
+//! whoever waits for the disk waits together with the others.
+//!
+//! The order is what makes it safe: a transaction is acknowledged only after the shared `commit` has
+//! returned. A transaction that fails or is dropped is rolled back to its savepoint and harms no other.
+
+use std::sync::Arc;
+
+use anyhow::anyhow;
+use sqlx::AnyConnection;
+use sqlx::{Any, AnyPool, Transaction};
+use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
+
+use crate::fault::Result;
+
+/// Where transactions come from.
+#[derive(Clone)]
+pub(super) enum Writer {
+    /// SQLite: one lane for all.
+    Shared(SharedLane),
+    /// PostgreSQL: a connection each.
+    Pool(AnyPool),
+}
+
+/// A transaction that has not been committed. Dropping it undoes it.
+pub(super) enum Open {
+    Shared(SharedTransaction),
+    Own(Transaction<'static, Any>),
+}
+
+impl Writer {
+    pub(super) async fn begin(&self) -> Result<Open> {
+        Ok(match self {
+            Self::Shared(lane) => Open::Shared(lane.begin().await?),
+            Self::Pool(pool) => Open::Own(pool.begin().await?),
+        })
+    }
+}
+
+impl Open {
+    pub(super) fn connection(&mut self) -> &mut AnyConnection {
+        match self {
+            Self::Shared(transaction) => &mut transaction.lane.connection,
+            Self::Own(transaction) => transaction,
+        }
+    }
+
+    pub(super) async fn commit(self) -> Result<()> {
+        match self {
+            Self::Shared(transaction) => transaction.commit().await,
+            Self::Own(transaction) => Ok(transaction.commit().await?),
+        }
+    }
+}
+
+/// SQLite's one writing connection, handed from transaction to transaction in the order of asking.
+#[derive(Clone)]
+pub(super) struct SharedLane {
+    lane: Arc<Mutex<Lane>>,
+    wanted: Arc<Notify>,
+}
+
+struct Lane {
+    connection: AnyConnection,
+    /// Those who wait for the commit of the transaction that is open; `None` where none is open.
+    batch: Option<Vec<oneshot::Sender<Result<(), String>>>>,
+    /// Whether the last holder went away without committing or undoing.
+    abandoned: bool,
+}
+
+pub(super) struct SharedTransaction {
+    lane: OwnedMutexGuard<Lane>,
+    wanted: Arc<Notify>,
+    committed: bool,
+}
+
+impl SharedLane {
+    /// Takes over the connection and starts the task that commits.
+    pub(super) fn new(connection: AnyConnection) -> Self {
+        let lane = Arc::new(Mutex::new(Lane { connection, batch: None, abandoned: false }));
+        let wanted = Arc::new(Notify::new());
+        tokio::spawn(commit_batches(Arc::downgrade(&lane), Arc::clone(&wanted)));
+        Self { lane, wanted }
+    }
+
+    async fn begin(&self) -> Result<SharedTransaction> {
+        let mut lane = Arc::clone(&self.lane).lock_owned().await;
+        lane.undo_abandoned().await?;
+        if lane.batch.is_none() {
+            lane.run("begin immediate").await?;
+            lane.batch = Some(Vec::new());
+        }
+        lane.run("savepoint own").await?;
+        Ok(SharedTransaction { lane, wanted: Arc::clone(&self.wanted), committed: false })
+    }
+}
+
+impl Lane {
+    async fn run(&mut self, statement: &'static str) -> Result<(), sqlx::Error> {
+        sqlx::query(statement).execute(&mut self.connection).await.map(|_| ())
+    }
+
+    async fn undo_abandoned(&mut self) -> Result<()> {
+        if self.abandoned {
+            self.run("rollback to own").await?;
+            self.run("release own").await?;
+            self.abandoned = false;
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<()> {
+        self.undo_abandoned().await?;
+        let Some(waiting) = self.batch.take() else { return Ok(()) };
+        let outcome = self.run("commit").await.map_err(|error| error.to_string());
+        if outcome.is_err() {
+            // A commit that failed leaves the transaction open, say because the disk is full.
+            self.run("rollback").await?;
+        }
+        for waiter in waiting {
+            // One who stopped waiting has lost nothing: the work is committed all the same.
+            let _ = waiter.send(outcome.clone());
+        }
+        Ok(())
+    }
+}
+
+impl SharedTransaction {
+    async fn commit(mut self) -> Result<()> {
+        // Said before it is done: once the statement is on its way it runs, even if nobody waits for it any
+        // more, and then there is nothing left to roll back to.
+        self.committed = true;
+        self.lane.run("release own").await?;
+        let (send, receive) = oneshot::channel();
+        match &mut self.lane.batch {
+            Some(waiting) => waiting.push(send),
+            None => return Err(anyhow!("a transaction was committed that had not begun").into()),
+        }
+        drop(self);
+        let outcome = receive.await.map_err(|_| anyhow!("the database writer has stopped"))?;
+        outcome.map_err(|error| anyhow!("the database could not commit: {error}").into())
+    }
+}
+
+impl Drop for SharedTransaction {
+    fn drop(&mut self) {
+        self.lane.abandoned = !self.committed;
+        // Even where this one is undone: what the batch holds besides still wants its commit.
+        self.wanted.notify_one();
+    }
+}
+
+/// Commits whenever a transaction asks for it. The lane's lock is fair: those who asked for it before this
+/// task join the batch, so batches grow with the load and an idle server commits at once.
+async fn commit_batches(lane: std::sync::Weak<Mutex<Lane>>, wanted: Arc<Notify>) {
+    loop {
+        wanted.notified().await;
+        let Some(lane) = lane.upgrade() else { return };
+        let outcome = lane.lock_owned().await.commit().await;
+        if let Err(fault) = outcome {
+            tracing::error!("the database writer could not clean up after a failed commit: {fault}");
+        }
+    }
+}

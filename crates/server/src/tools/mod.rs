@@ -1,0 +1,3 @@
+//! Tools that a run offers to the model.
+
+pub mod functions;

@@ -1,0 +1,105 @@
+//! Models' servers: which one answers for which name, and asking it. The only place that calls models.
+
+mod answer;
+pub mod chat;
+mod discovery;
+mod fault;
+mod routing;
+mod server;
+
+use std::time::Duration;
+
+use adjutant_wire as wire;
+use adjutant_wire::models::{Model, Models};
+use bytes::Bytes;
+
+pub use discovery::open;
+pub use fault::UpstreamFault;
+pub use routing::Upstreams;
+pub use server::Patience;
+
+use answer::AnswerBody;
+use chat::{ChatDelta, ChatRequest};
+use routing::Route;
+
+/// An answer of a model that is arriving.
+pub struct Answer {
+    body: AnswerBody,
+}
+
+impl Answer {
+    /// The next deltas, as many as have arrived; `None` when the answer is over. An answer that ends well
+    /// has had a [`ChatDelta::Finish`].
+    ///
+    /// # Errors
+    /// Where the upstream falls silent, breaks off, or sends what cannot be read.
+    pub async fn next(&mut self) -> Result<Option<Vec<ChatDelta>>, UpstreamFault> {
+        self.body.next().await
+    }
+}
+
+impl Upstreams {
+    /// Asks the model of this name, `request.model`, as clients know it.
+    ///
+    /// # Errors
+    /// Where no upstream answers, after the configured number of tries.
+    pub async fn ask(&self, mut request: ChatRequest) -> Result<Answer, UpstreamFault> {
+        let Route { upstream, model } = self.route(&request.model).await.ok_or_else(|| {
+            UpstreamFault::lasting(format!("No model answers for the name `{}`.", request.model))
+        })?;
+        request.model = model;
+        let body = server::ask(&upstream.client, &upstream.endpoint, &request, self.patience).await?;
+        Ok(Answer { body })
+    }
+
+    /// All models by name.
+    pub async fn models(&self) -> Models {
+        server::as_list(self.all_models().await)
+    }
+
+    /// The model of this name.
+    ///
+    /// # Errors
+    /// 404 where none is listed.
+    pub async fn model(&self, name: &str) -> wire::Result<Model> {
+        let found = self.all_models().await.into_iter().find(|model| model.id == name);
+        found.ok_or_else(|| wire::Error::unknown_model(name))
+    }
+
+    /// Hands a request of another endpoint (`/chat/completions`, `/embeddings`) to the upstream that answers
+    /// for its model, with the model's name as that upstream knows it, and the answer back as it comes.
+    ///
+    /// # Errors
+    /// Where no upstream answers for the name, or it cannot be reached.
+    pub async fn pass_on(
+        &self,
+        path: &str,
+        mut body: serde_json::Value,
+    ) -> Result<reqwest::Response, wire::Error> {
+        let name = body.get("model").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+        let Some(Route { upstream, model }) = self.route(&name).await else {
+            return Err(wire::Error::unknown_model(&name));
+        };
+        if let Some(object) = body.as_object_mut() {
+            object.insert("model".to_owned(), model.into());
+        }
+        let url = format!("{}{path}", upstream.endpoint.base_url);
+        let body = Bytes::from(body.to_string());
+        let sending = upstream.client.post(url).headers(upstream.endpoint.headers()).body(body).send();
+        let fault = match tokio::time::timeout(self.patience.idle, sending).await {
+            Ok(Ok(response)) => return Ok(response),
+            Ok(Err(error)) => UpstreamFault::unreachable(&upstream.endpoint.name, &error.to_string()),
+            Err(_) => UpstreamFault::silent(&upstream.endpoint.name, self.patience.idle),
+        };
+        let kind = wire::error::Kind::Server;
+        Err(wire::Error {
+            status: 502,
+            kind,
+            code: Some("upstream_unavailable"),
+            ..wire::Error::invalid(fault.message)
+        })
+    }
+}
+
+/// How long a server may take to say which models it has.
+const LISTING: Duration = Duration::from_secs(5);

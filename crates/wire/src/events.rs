@@ -1,0 +1,339 @@
+//! The events of a stream, and how they look on the wire.
+
+use serde::{Serialize, Serializer, ser::SerializeStruct};
+
+use crate::error::{Error, Inner};
+use crate::messages::{Annotation, Message};
+use crate::runs::{Run, RunStatus};
+use crate::steps::{Step, StepStatus};
+use crate::threads::Thread;
+use crate::{CallId, MessageId, StepId};
+
+/// One event. Its data is the bare object, without a `type` (contract §6).
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// Only on `POST /threads/runs`.
+    ThreadCreated(&'a Thread),
+    /// The run was created; says `queued`.
+    RunCreated(&'a Run),
+    /// The run came to its present status.
+    Run(&'a Run),
+    /// A step was created.
+    StepCreated(&'a Step),
+    /// A step came to its present status.
+    Step(&'a Step),
+    /// A tool call grew.
+    StepDelta(&'a StepId, CallDelta<'a>),
+    /// A message was created; its content is empty.
+    MessageCreated(&'a Message),
+    /// A message came to its present status.
+    Message(&'a Message),
+    /// A message grew.
+    MessageDelta(&'a MessageId, PartDelta<'a>),
+    /// The stream itself came to a fault.
+    Error(&'a Error),
+    /// The end.
+    Done,
+}
+
+/// How a tool call grew.
+#[derive(Debug)]
+pub struct CallDelta<'a> {
+    /// Which call of the step, from 0.
+    pub index: usize,
+    /// What is new.
+    pub growth: CallGrowth<'a>,
+}
+
+/// What is new in a tool call.
+#[derive(Debug)]
+pub enum CallGrowth<'a> {
+    /// The first delta: its constants, sent this once.
+    Function {
+        /// The call's id.
+        id: &'a CallId,
+        /// The function's name.
+        name: &'a str,
+    },
+    /// More of the arguments.
+    Arguments(&'a str),
+}
+
+/// How a part of a message grew.
+#[derive(Debug)]
+pub struct PartDelta<'a> {
+    /// Which part, from 0.
+    pub index: usize,
+    /// Whether this is the part's first delta.
+    pub first: bool,
+    /// What is new.
+    pub growth: PartGrowth<'a>,
+}
+
+/// What is new in a part of a message.
+#[derive(Debug)]
+pub enum PartGrowth<'a> {
+    /// More text, and the marks in it.
+    Text(&'a str, &'a [Annotation]),
+    /// More of a refusal.
+    Refusal(&'a str),
+}
+
+impl Event<'_> {
+    /// The event's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::ThreadCreated(_) => "thread.created",
+            Self::RunCreated(_) => "thread.run.created",
+            Self::Run(run) => run_event(run.status),
+            Self::StepCreated(_) => "thread.run.step.created",
+            Self::Step(step) => step_event(step.status),
+            Self::StepDelta(..) => "thread.run.step.delta",
+            Self::MessageCreated(_) => "thread.message.created",
+            Self::Message(message) => message_event(message.status),
+            Self::MessageDelta(..) => "thread.message.delta",
+            Self::Error(_) => "error",
+            Self::Done => "done",
+        }
+    }
+
+    /// Appends the event as a server-sent event: `event: …`, `data: …`, a blank line. JSON has no line
+    /// breaks, so one `data:` line is enough.
+    pub fn write_to(&self, frames: &mut Vec<u8>) {
+        frames.extend_from_slice(b"event: ");
+        frames.extend_from_slice(self.name().as_bytes());
+        frames.extend_from_slice(b"\ndata: ");
+        let start = frames.len();
+        let written = match self {
+            Self::ThreadCreated(thread) => serde_json::to_writer(&mut *frames, thread),
+            Self::RunCreated(run) | Self::Run(run) => serde_json::to_writer(&mut *frames, run),
+            Self::StepCreated(step) | Self::Step(step) => serde_json::to_writer(&mut *frames, step),
+            Self::StepDelta(id, delta) => serde_json::to_writer(&mut *frames, &StepDeltaBody(id, delta)),
+            Self::MessageCreated(message) | Self::Message(message) => {
+                serde_json::to_writer(&mut *frames, message)
+            }
+            Self::MessageDelta(id, delta) => {
+                serde_json::to_writer(&mut *frames, &MessageDeltaBody(id, delta))
+            }
+            Self::Error(error) => serde_json::to_writer(&mut *frames, &ErrorBody(error)),
+            Self::Done => {
+                frames.extend_from_slice(b"[DONE]");
+                Ok(())
+            }
+        };
+        // Our types hold string keys and finite numbers only, which always serialise; should one not, the
+        // frame stays well-formed.
+        if written.is_err() {
+            frames.truncate(start);
+            frames.extend_from_slice(b"{}");
+        }
+        frames.extend_from_slice(b"\n\n");
+    }
+}
+
+fn run_event(status: RunStatus) -> &'static str {
+    match status {
+        RunStatus::Queued => "thread.run.queued",
+        RunStatus::InProgress => "thread.run.in_progress",
+        RunStatus::RequiresAction => "thread.run.requires_action",
+        RunStatus::Cancelling => "thread.run.cancelling",
+        RunStatus::Cancelled => "thread.run.cancelled",
+        RunStatus::Failed => "thread.run.failed",
+        RunStatus::Completed => "thread.run.completed",
+        RunStatus::Incomplete => "thread.run.incomplete",
+        RunStatus::Expired => "thread.run.expired",
+    }
+}
+
+fn step_event(status: StepStatus) -> &'static str {
+    match status {
+        StepStatus::InProgress => "thread.run.step.in_progress",
+        StepStatus::Cancelled => "thread.run.step.cancelled",
+        StepStatus::Failed => "thread.run.step.failed",
+        StepStatus::Completed => "thread.run.step.completed",
+        StepStatus::Expired => "thread.run.step.expired",
+    }
+}
+
+fn message_event(status: crate::messages::MessageStatus) -> &'static str {
+    use crate::messages::MessageStatus;
+    match status {
+        MessageStatus::InProgress => "thread.message.in_progress",
+        MessageStatus::Completed => "thread.message.completed",
+        MessageStatus::Incomplete => "thread.message.incomplete",
+    }
+}
+
+/// An object with one key, for the nests of delta events.
+struct One<'a, T>(&'static str, &'a T);
+
+impl<T: Serialize> Serialize for One<'_, T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut object = to.serialize_struct("One", 1)?;
+        object.serialize_field(self.0, self.1)?;
+        object.end()
+    }
+}
+
+struct MessageDeltaBody<'a>(&'a MessageId, &'a PartDelta<'a>);
+
+impl Serialize for MessageDeltaBody<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut body = to.serialize_struct("MessageDelta", 3)?;
+        body.serialize_field("id", self.0)?;
+        body.serialize_field("object", "thread.message.delta")?;
+        body.serialize_field("delta", &One("content", &[self.1]))?;
+        body.end()
+    }
+}
+
+impl Serialize for PartDelta<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut part = to.serialize_struct("PartDelta", 3)?;
+        part.serialize_field("index", &self.index)?;
+        match self.growth {
+            PartGrowth::Text(value, annotations) => {
+                part.serialize_field("type", "text")?;
+                part.serialize_field("text", &TextGrowth { value, annotations, first: self.first })?;
+            }
+            PartGrowth::Refusal(refusal) => {
+                part.serialize_field("type", "refusal")?;
+                part.serialize_field("refusal", refusal)?;
+            }
+        }
+        part.end()
+    }
+}
+
+struct TextGrowth<'a> {
+    value: &'a str,
+    annotations: &'a [Annotation],
+    first: bool,
+}
+
+impl Serialize for TextGrowth<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let annotated = self.first || !self.annotations.is_empty();
+        let mut text = to.serialize_struct("TextGrowth", 2)?;
+        text.serialize_field("value", self.value)?;
+        if annotated {
+            text.serialize_field("annotations", self.annotations)?;
+        }
+        text.end()
+    }
+}
+
+struct StepDeltaBody<'a>(&'a StepId, &'a CallDelta<'a>);
+
+impl Serialize for StepDeltaBody<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut body = to.serialize_struct("StepDelta", 3)?;
+        body.serialize_field("id", self.0)?;
+        body.serialize_field("object", "thread.run.step.delta")?;
+        body.serialize_field("delta", &One("step_details", &DetailsDelta(self.1)))?;
+        body.end()
+    }
+}
+
+struct DetailsDelta<'a>(&'a CallDelta<'a>);
+
+impl Serialize for DetailsDelta<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut details = to.serialize_struct("StepDetailsDelta", 2)?;
+        details.serialize_field("type", "tool_calls")?;
+        details.serialize_field("tool_calls", &[self.0])?;
+        details.end()
+    }
+}
+
+impl Serialize for CallDelta<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let mut call = to.serialize_struct("CallDelta", 4)?;
+        call.serialize_field("index", &self.index)?;
+        match self.growth {
+            CallGrowth::Function { id, name } => {
+                call.serialize_field("id", id)?;
+                call.serialize_field("type", "function")?;
+                call.serialize_field("function", &FirstFunction { name, arguments: "", output: None })?;
+            }
+            CallGrowth::Arguments(arguments) => {
+                call.serialize_field("type", "function")?;
+                call.serialize_field("function", &One("arguments", &arguments))?;
+            }
+        }
+        call.end()
+    }
+}
+
+#[derive(Serialize)]
+struct FirstFunction<'a> {
+    name: &'a str,
+    arguments: &'static str,
+    output: Option<String>,
+}
+
+/// Wrapped and bare at once: official SDKs raise on the first form, another known client reads the second
+/// (contract §6).
+struct ErrorBody<'a>(&'a Error);
+
+impl Serialize for ErrorBody<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Both<'a> {
+            error: Inner<'a>,
+            #[serde(flatten)]
+            bare: Inner<'a>,
+        }
+        Both { error: Inner(self.0), bare: Inner(self.0) }.serialize(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::Id;
+
+    fn frame(event: &Event<'_>) -> String {
+        let mut frames = Vec::new();
+        event.write_to(&mut frames);
+        String::from_utf8(frames).unwrap()
+    }
+
+    #[test]
+    fn deltas_look_as_recorded() {
+        let message = MessageId::from_checked("msg_1".into());
+        let first = PartDelta { index: 0, first: true, growth: PartGrowth::Text("Hi", &[]) };
+        assert_eq!(
+            frame(&Event::MessageDelta(&message, first)),
+            "event: thread.message.delta\ndata: {\"id\":\"msg_1\",\"object\":\"thread.message.delta\",\"delta\":{\"content\":[{\"index\":0,\"type\":\"text\",\"text\":{\"value\":\"Hi\",\"annotations\":[]}}]}}\n\n"
+        );
+        let later = PartDelta { index: 0, first: false, growth: PartGrowth::Text(" there", &[]) };
+        assert!(frame(&Event::MessageDelta(&message, later)).contains(r#""text":{"value":" there"}}]"#));
+
+        let step = StepId::from_checked("step_1".into());
+        let call = CallId::from_checked("call_1".into());
+        let first = CallDelta { index: 0, growth: CallGrowth::Function { id: &call, name: "f" } };
+        assert_eq!(
+            frame(&Event::StepDelta(&step, first)),
+            "event: thread.run.step.delta\ndata: {\"id\":\"step_1\",\"object\":\"thread.run.step.delta\",\"delta\":{\"step_details\":{\"type\":\"tool_calls\",\"tool_calls\":[{\"index\":0,\"id\":\"call_1\",\"type\":\"function\",\"function\":{\"name\":\"f\",\"arguments\":\"\",\"output\":null}}]}}}\n\n"
+        );
+        let later = CallDelta { index: 0, growth: CallGrowth::Arguments("{}") };
+        assert!(
+            frame(&Event::StepDelta(&step, later))
+                .contains(r#"[{"index":0,"type":"function","function":{"arguments":"{}"}}]"#)
+        );
+    }
+
+    #[test]
+    fn the_end_is_as_recorded() {
+        assert_eq!(frame(&Event::Done), "event: done\ndata: [DONE]\n\n");
+    }
+
+    #[test]
+    fn an_error_is_wrapped_and_bare() {
+        let error = Error::invalid("no");
+        assert!(frame(&Event::Error(&error)).contains(
+            r#"{"error":{"message":"no","type":"invalid_request_error","param":null,"code":null},"message":"no","#
+        ));
+    }
+}

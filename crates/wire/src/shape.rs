@@ -1,0 +1,625 @@
+//! What a request may look like, as data, and the words in which OpenAI refuses anything else.
+//!
+//! A [`Shape`] is checked against the parsed JSON before it becomes a type. So each limit stands once, next
+//! to the request that it belongs to, and every refusal names its parameter as a dotted path.
+//!
+//! Two passes: unknown keys anywhere in the body win over wrong values elsewhere (contract §1).
+
+use std::fmt;
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+use crate::error::Error;
+
+/// A request body or query that knows its shape.
+pub trait Request: DeserializeOwned {
+    /// What is accepted.
+    const SHAPE: Shape;
+
+    /// Checks and reads a request.
+    ///
+    /// # Errors
+    /// One of the validator family of contract §3.
+    fn read(mut value: Value) -> Result<Self, Error> {
+        Self::SHAPE.check(&mut value)?;
+        // A shape that lets through what its type refuses is a fault of ours, yet the client's input has
+        // caused it: it is refused all the same, with what serde says.
+        serde_json::from_value(value).map_err(|error| Error::invalid(format!("Invalid request: {error}.")))
+    }
+}
+
+/// A shape of JSON.
+#[derive(Clone, Copy, Debug)]
+pub enum Shape {
+    /// A string; lengths in characters.
+    String {
+        /// The fewest characters.
+        min: usize,
+        /// The most characters.
+        max: usize,
+    },
+    /// An identifier with a prefix.
+    Id(&'static str),
+    /// A string of letters, digits, `_` and `-`.
+    Name {
+        /// The most characters.
+        max: usize,
+    },
+    /// A whole number.
+    Integer {
+        /// The least.
+        min: i64,
+        /// The greatest.
+        max: i64,
+    },
+    /// Any number.
+    Decimal {
+        /// The least.
+        min: f64,
+        /// The greatest.
+        max: f64,
+    },
+    /// True or false.
+    Boolean,
+    /// One of these words.
+    Enum(&'static [&'static str]),
+    /// Items of one shape.
+    Array {
+        /// Each item's shape.
+        items: &'static Shape,
+        /// The fewest items.
+        min: usize,
+        /// The most items.
+        max: usize,
+    },
+    /// An object of these fields and no others.
+    Object(&'static [Field]),
+    /// An object whose `type` says which fields it has.
+    Tagged(&'static [(&'static str, &'static [Field])]),
+    /// An object with keys of the client's choosing and strings as values.
+    Map {
+        /// The most pairs.
+        max_pairs: usize,
+        /// The longest key in characters.
+        max_key: usize,
+        /// The longest value in characters.
+        max_value: usize,
+    },
+    /// Any object: a JSON schema.
+    AnyObject,
+    /// A word, or an object: `"auto"` or `{"type": …}`. The first shape is the word's.
+    Either(&'static Shape, &'static Shape),
+    /// A shape and what must hold beyond it.
+    Where(&'static Shape, fn(&Value, &Path<'_>) -> Result<(), Error>),
+}
+
+/// A key of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Field {
+    name: &'static str,
+    shape: Shape,
+    presence: Presence,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Presence {
+    Required,
+    /// Null means absent, and is taken away.
+    Optional,
+    /// Null is a value of its own.
+    Nullable,
+}
+
+impl Field {
+    /// A key that must be there.
+    pub const fn required(name: &'static str, shape: Shape) -> Self {
+        Self { name, shape, presence: Presence::Required }
+    }
+
+    /// A key that may be absent, or null, which is the same.
+    pub const fn optional(name: &'static str, shape: Shape) -> Self {
+        Self { name, shape, presence: Presence::Optional }
+    }
+
+    /// A key that may be absent, or null, which is not the same.
+    pub const fn nullable(name: &'static str, shape: Shape) -> Self {
+        Self { name, shape, presence: Presence::Nullable }
+    }
+
+    /// The key's name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+}
+
+/// Where in a request something stands. Prints as `tools[0].function.name`.
+#[derive(Clone, Copy, Debug)]
+pub enum Path<'a> {
+    /// The whole request.
+    Root,
+    /// A key of what stands at the inner path.
+    Key(&'a Path<'a>, &'a str),
+    /// An item of what stands at the inner path.
+    Item(&'a Path<'a>, usize),
+}
+
+impl fmt::Display for Path<'_> {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Root => Ok(()),
+            Self::Key(Path::Root, key) => to.write_str(key),
+            Self::Key(inner, key) => write!(to, "{inner}.{key}"),
+            Self::Item(inner, index) => write!(to, "{inner}[{index}]"),
+        }
+    }
+}
+
+impl Shape {
+    /// Any string that a request of permitted size can hold.
+    pub const STRING: Self = Self::String { min: 0, max: usize::MAX };
+    /// Any string but the empty one.
+    pub const FILLED: Self = Self::String { min: 1, max: usize::MAX };
+
+    /// Refuses what does not fit, and takes away the nulls that mean absence.
+    ///
+    /// # Errors
+    /// One of the validator family of contract §3, with `param` and `code`.
+    pub fn check(&self, value: &mut Value) -> Result<(), Error> {
+        self.refuse_unknown(value, &Path::Root)?;
+        self.fit(value, &Path::Root)
+    }
+
+    /// Whether an object of this shape may have this key.
+    pub fn has_key(&self, key: &str) -> bool {
+        self.field(key).is_some()
+    }
+
+    /// The value of a key that comes as text, from a query: a number where the shape wants one and the text
+    /// is one.
+    pub fn from_text(&self, key: &str, text: String) -> Value {
+        let number = match self.field(key).map(|field| field.shape) {
+            Some(Self::Integer { .. }) => text.parse::<i64>().ok(),
+            Some(_) | None => None,
+        };
+        number.map_or(Value::String(text), Value::from)
+    }
+
+    fn field(&self, key: &str) -> Option<&'static Field> {
+        let Self::Object(fields) = self else { return None };
+        fields.iter().find(|field| field.name == key)
+    }
+
+    fn refuse_unknown(&self, value: &Value, path: &Path<'_>) -> Result<(), Error> {
+        match (self, value) {
+            (Self::Object(fields), Value::Object(object)) => refuse_unknown_keys(fields, object, None, path),
+            (Self::Tagged(variants), Value::Object(object)) => match variant(variants, object) {
+                Some((_, fields)) => refuse_unknown_keys(fields, object, Some("type"), path),
+                None => Ok(()),
+            },
+            (Self::Array { items, .. }, Value::Array(array)) => array
+                .iter()
+                .enumerate()
+                .try_for_each(|(index, item)| items.refuse_unknown(item, &Path::Item(path, index))),
+            (Self::Either(_, inner) | Self::Where(inner, _), _) => inner.refuse_unknown(value, path),
+            _ => Ok(()),
+        }
+    }
+
+    fn fit(&self, value: &mut Value, path: &Path<'_>) -> Result<(), Error> {
+        match self {
+            Self::String { min, max } => fit_string(value, path, *min, *max),
+            Self::Id(prefix) => fit_id(value, path, prefix),
+            Self::Name { max } => fit_name(value, path, *max),
+            Self::Integer { min, max } => fit_integer(value, path, *min, *max),
+            Self::Decimal { min, max } => fit_decimal(value, path, *min, *max),
+            Self::Boolean if value.is_boolean() => Ok(()),
+            Self::Enum(words) => fit_enum(value, path, words),
+            Self::Array { items, min, max } => fit_array(value, path, items, *min, *max),
+            Self::Object(fields) => fit_object(self.object(value, path)?, path, fields),
+            Self::Tagged(variants) => fit_tagged(self.object(value, path)?, path, variants),
+            Self::Map { max_pairs, max_key, max_value } => {
+                fit_map(self.object(value, path)?, path, *max_pairs, *max_key, *max_value)
+            }
+            Self::AnyObject => self.object(value, path).map(|_| ()),
+            Self::Either(word, _) if value.is_string() => word.fit(value, path),
+            Self::Either(_, object) if value.is_object() || value.is_array() => object.fit(value, path),
+            Self::Boolean | Self::Either(..) => Err(self.wrong_type(value, path)),
+            Self::Where(inner, holds) => {
+                inner.fit(value, path)?;
+                holds(value, path)
+            }
+        }
+    }
+
+    fn object<'v>(&self, value: &'v mut Value, path: &Path<'_>) -> Result<&'v mut Map<String, Value>, Error> {
+        if !value.is_object() {
+            return Err(self.wrong_type(value, path));
+        }
+        value.as_object_mut().ok_or_else(|| Error::invalid("expected an object"))
+    }
+
+    fn wrong_type(&self, value: &Value, path: &Path<'_>) -> Error {
+        let got = match value {
+            Value::Null => "null",
+            Value::Bool(_) => "a boolean",
+            Value::Number(number) if number.is_f64() => "a decimal",
+            Value::Number(_) => "an integer",
+            Value::String(_) => "a string",
+            Value::Array(_) => "an array",
+            Value::Object(_) => "an object",
+        };
+        let message = match path {
+            Path::Root => format!("Invalid request body: expected {}, but got {got} instead.", self.noun()),
+            Path::Key(..) | Path::Item(..) => {
+                format!("Invalid type for '{path}': expected {}, but got {got} instead.", self.noun())
+            }
+        };
+        Error { code: Some("invalid_type"), param: in_words(path), ..Error::invalid(message) }
+    }
+
+    fn noun(&self) -> String {
+        match self {
+            Self::String { .. } | Self::Id(_) | Self::Name { .. } | Self::Enum(_) => "a string".to_owned(),
+            Self::Integer { .. } => "an integer".to_owned(),
+            Self::Decimal { .. } => "a decimal".to_owned(),
+            Self::Boolean => "a boolean".to_owned(),
+            Self::Array { items, .. } => format!("an array of {}", items.plural()),
+            Self::Object(_) | Self::Tagged(_) | Self::Map { .. } | Self::AnyObject => "an object".to_owned(),
+            Self::Either(word, other) => {
+                let bare = |noun: String| {
+                    noun.strip_prefix("an ").or(noun.strip_prefix("a ")).map(str::to_owned).unwrap_or(noun)
+                };
+                format!("one of a {} or {}", bare(word.noun()), bare(other.noun()))
+            }
+            Self::Where(inner, _) => inner.noun(),
+        }
+    }
+
+    fn plural(&self) -> &'static str {
+        match self {
+            Self::String { .. } | Self::Id(_) | Self::Name { .. } | Self::Enum(_) => "strings",
+            Self::Integer { .. } => "integers",
+            Self::Decimal { .. } => "decimals",
+            Self::Boolean => "booleans",
+            Self::Array { .. } => "arrays",
+            Self::Object(_) | Self::Tagged(_) | Self::Map { .. } | Self::AnyObject | Self::Either(..) => {
+                "objects"
+            }
+            Self::Where(inner, _) => inner.plural(),
+        }
+    }
+}
+
+fn in_words(path: &Path<'_>) -> Option<String> {
+    match path {
+        Path::Root => None,
+        Path::Key(..) | Path::Item(..) => Some(path.to_string()),
+    }
+}
+
+fn variant<'s>(
+    variants: &'s [(&'static str, &'static [Field])],
+    object: &Map<String, Value>,
+) -> Option<&'s (&'static str, &'static [Field])> {
+    let tag = object.get("type")?.as_str()?;
+    variants.iter().find(|(name, _)| *name == tag)
+}
+
+fn refuse_unknown_keys(
+    fields: &[Field],
+    object: &Map<String, Value>,
+    also: Option<&str>,
+    path: &Path<'_>,
+) -> Result<(), Error> {
+    for (key, value) in object {
+        let here = Path::Key(path, key);
+        match fields.iter().find(|field| field.name == key) {
+            Some(field) => field.shape.refuse_unknown(value, &here)?,
+            None if also == Some(key.as_str()) => {}
+            None => {
+                return Err(Error::parameter(
+                    here.to_string(),
+                    "unknown_parameter",
+                    format!("Unknown parameter: '{here}'."),
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn fit_object(object: &mut Map<String, Value>, path: &Path<'_>, fields: &[Field]) -> Result<(), Error> {
+    for field in fields {
+        let here = Path::Key(path, field.name);
+        let Some(value) = object.get_mut(field.name) else {
+            if field.presence == Presence::Required {
+                return Err(missing(&here));
+            }
+            continue;
+        };
+        match (value.is_null(), field.presence) {
+            (true, Presence::Optional) => {
+                object.shift_remove(field.name);
+            }
+            (true, Presence::Nullable) => {}
+            (true, Presence::Required) | (false, _) => field.shape.fit(value, &here)?,
+        }
+    }
+    Ok(())
+}
+
+fn missing(path: &Path<'_>) -> Error {
+    Error::parameter(
+        path.to_string(),
+        "missing_required_parameter",
+        format!("Missing required parameter: '{path}'."),
+    )
+}
+
+fn fit_tagged(
+    object: &mut Map<String, Value>,
+    path: &Path<'_>,
+    variants: &'static [(&'static str, &'static [Field])],
+) -> Result<(), Error> {
+    let here = Path::Key(path, "type");
+    let Some(tag) = object.get("type") else { return Err(missing(&here)) };
+    let Some(word) = tag.as_str() else { return Err(Shape::STRING.wrong_type(tag, &here)) };
+    let Some((_, fields)) = variants.iter().find(|(name, _)| *name == word) else {
+        return Err(unsupported(word, &here, variants.iter().map(|(name, _)| *name)));
+    };
+    fit_object(object, path, fields)
+}
+
+fn fit_enum(value: &Value, path: &Path<'_>, words: &'static [&'static str]) -> Result<(), Error> {
+    match value.as_str() {
+        None => Err(Shape::STRING.wrong_type(value, path)),
+        Some(word) if words.contains(&word) => Ok(()),
+        Some(word) => Err(unsupported(word, path, words.iter().copied())),
+    }
+}
+
+fn unsupported(word: &str, path: &Path<'_>, supported: impl Iterator<Item = &'static str>) -> Error {
+    let quoted: Vec<String> = supported.map(|word| format!("'{word}'")).collect();
+    let list = match quoted.as_slice() {
+        [] => String::new(),
+        [only] => only.clone(),
+        [first, second] => format!("{first} and {second}"),
+        [head @ .., last] => format!("{}, and {last}", head.join(", ")),
+    };
+    let message = format!("Invalid value: '{word}'. Supported values are: {list}.");
+    Error::parameter(path.to_string(), "invalid_value", message)
+}
+
+fn fit_string(value: &Value, path: &Path<'_>, min: usize, max: usize) -> Result<(), Error> {
+    let Some(text) = value.as_str() else { return Err(Shape::STRING.wrong_type(value, path)) };
+    // Characters are never more than bytes, so most strings need no count.
+    if text.len() > max {
+        let length = text.chars().count();
+        if length > max {
+            return Err(too_long(path, max, length));
+        }
+    }
+    if min > 0 && text.is_empty() {
+        let message = format!(
+            "Invalid '{path}': empty string. Expected a string with minimum length {min}, but got an empty string \
+             instead."
+        );
+        return Err(Error::parameter(path.to_string(), "empty_string", message));
+    }
+    Ok(())
+}
+
+fn too_long(path: &Path<'_>, max: usize, length: usize) -> Error {
+    let message = format!(
+        "Invalid '{path}': string too long. Expected a string with maximum length {max}, but got a string with \
+         length {length} instead."
+    );
+    Error::parameter(path.to_string(), "string_above_max_length", message)
+}
+
+fn fit_id(value: &Value, path: &Path<'_>, prefix: &str) -> Result<(), Error> {
+    match value.as_str() {
+        None => Err(Shape::STRING.wrong_type(value, path)),
+        Some(id) if id.starts_with(prefix) => Ok(()),
+        Some(id) => Err(Error::wrong_prefix(&path.to_string(), id, prefix)),
+    }
+}
+
+fn fit_name(value: &Value, path: &Path<'_>, max: usize) -> Result<(), Error> {
+    fit_string(value, path, 1, max)?;
+    let fits = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
+    if value.as_str().is_some_and(|name| name.chars().all(fits)) {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid '{path}': string does not match pattern. Expected a string that matches the pattern \
+         '^[a-zA-Z0-9_-]+$'."
+    );
+    Err(Error::parameter(path.to_string(), "invalid_value", message))
+}
+
+fn fit_integer(value: &Value, path: &Path<'_>, min: i64, max: i64) -> Result<(), Error> {
+    let shape = Shape::Integer { min, max };
+    let Some(number) = value.as_number() else { return Err(shape.wrong_type(value, path)) };
+    if number.is_f64() {
+        return Err(shape.wrong_type(value, path));
+    }
+    match number.as_i64() {
+        Some(number) if number < min => Err(below(path, "integer", &min, &number)),
+        Some(number) if number <= max => Ok(()),
+        Some(_) | None => Err(above(path, "integer", &max, number)),
+    }
+}
+
+fn fit_decimal(value: &Value, path: &Path<'_>, min: f64, max: f64) -> Result<(), Error> {
+    match value.as_f64() {
+        None => Err(Shape::Decimal { min, max }.wrong_type(value, path)),
+        Some(number) if number < min => Err(below(path, "decimal", &min, value)),
+        Some(number) if number > max => Err(above(path, "decimal", &max, value)),
+        Some(_) => Ok(()),
+    }
+}
+
+fn above(path: &Path<'_>, noun: &str, max: &dyn fmt::Display, got: &dyn fmt::Display) -> Error {
+    let code = if noun == "integer" { "integer_above_max_value" } else { "decimal_above_max_value" };
+    let message = format!(
+        "Invalid '{path}': {noun} above maximum value. Expected a value <= {max}, but got {got} instead."
+    );
+    Error::parameter(path.to_string(), code, message)
+}
+
+fn below(path: &Path<'_>, noun: &str, min: &dyn fmt::Display, got: &dyn fmt::Display) -> Error {
+    let code = if noun == "integer" { "integer_below_min_value" } else { "decimal_below_min_value" };
+    let message = format!(
+        "Invalid '{path}': {noun} below minimum value. Expected a value >= {min}, but got {got} instead."
+    );
+    Error::parameter(path.to_string(), code, message)
+}
+
+fn fit_array(
+    value: &mut Value,
+    path: &Path<'_>,
+    items: &'static Shape,
+    min: usize,
+    max: usize,
+) -> Result<(), Error> {
+    let Value::Array(array) = value else {
+        return Err(Shape::Array { items, min, max }.wrong_type(value, path));
+    };
+    let length = array.len();
+    if length > max {
+        let message = format!(
+            "Invalid '{path}': array too long. Expected an array with maximum length {max}, but got an array with \
+             length {length} instead."
+        );
+        return Err(Error::parameter(path.to_string(), "array_above_max_length", message));
+    }
+    if length < min {
+        let message = format!(
+            "Invalid '{path}': empty array. Expected an array with minimum length {min}, but got an empty array \
+             instead."
+        );
+        return Err(Error::parameter(path.to_string(), "empty_array", message));
+    }
+    array.iter_mut().enumerate().try_for_each(|(index, item)| items.fit(item, &Path::Item(path, index)))
+}
+
+fn fit_map(
+    object: &Map<String, Value>,
+    path: &Path<'_>,
+    max_pairs: usize,
+    max_key: usize,
+    max_value: usize,
+) -> Result<(), Error> {
+    if object.len() > max_pairs {
+        let message = format!(
+            "Invalid '{path}': too many properties. Expected an object with at most {max_pairs} properties, but got \
+             an object with {} properties instead.",
+            object.len()
+        );
+        return Err(Error::parameter(path.to_string(), "object_above_max_properties", message));
+    }
+    for (key, value) in object {
+        let length = key.chars().count();
+        if length > max_key {
+            let message = format!(
+                "Invalid property name in '{path}': string too long. Expected a string with maximum length {max_key}, \
+                 but got a string with length {length} instead."
+            );
+            return Err(Error::parameter(path.to_string(), "string_above_max_length", message));
+        }
+        fit_string(value, &Path::Key(path, key), 0, max_value)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::assistants::CreateAssistant;
+    use crate::messages::CreateMessage;
+    use crate::runs::CreateRun;
+
+    fn refusal<R: Request>(body: Value) -> (String, Option<String>, Option<&'static str>) {
+        let error = R::read(body).err().expect("refused");
+        (error.message, error.param, error.code)
+    }
+
+    #[test]
+    fn refusals_use_the_recorded_words() {
+        let cases = [
+            (json!({}), "Missing required parameter: 'model'.", "model", "missing_required_parameter"),
+            (
+                json!({"model": "m", "tool_resources": {"file_search": {"file_ids": []}}, "name": 1}),
+                "Unknown parameter: 'tool_resources.file_search.file_ids'.",
+                "tool_resources.file_search.file_ids",
+                "unknown_parameter",
+            ),
+            (
+                json!({"model": "m", "metadata": {"modified": true}}),
+                "Invalid type for 'metadata.modified': expected a string, but got a boolean instead.",
+                "metadata.modified",
+                "invalid_type",
+            ),
+            (
+                json!({"model": "m", "temperature": 2.5}),
+                "Invalid 'temperature': decimal above maximum value. Expected a value <= 2, but got 2.5 instead.",
+                "temperature",
+                "decimal_above_max_value",
+            ),
+            (
+                json!({"model": "m", "tools": [{"type": "bogus"}]}),
+                "Invalid value: 'bogus'. Supported values are: 'code_interpreter', 'file_search', and 'function'.",
+                "tools[0].type",
+                "invalid_value",
+            ),
+            (
+                json!({"model": "m", "tools": [{"type": "function", "function": {"name": "a b"}}]}),
+                "Invalid 'tools[0].function.name': string does not match pattern. Expected a string that matches the \
+                 pattern '^[a-zA-Z0-9_-]+$'.",
+                "tools[0].function.name",
+                "invalid_value",
+            ),
+        ];
+        for (body, message, param, code) in cases {
+            assert_eq!(
+                refusal::<CreateAssistant>(body),
+                (message.to_owned(), Some(param.to_owned()), Some(code))
+            );
+        }
+    }
+
+    #[test]
+    fn lengths_are_counted_in_characters() {
+        let body = |length: usize| json!({"role": "user", "content": "가".repeat(length)});
+        assert!(CreateMessage::read(body(256_000)).is_ok());
+        let (message, ..) = refusal::<CreateMessage>(body(256_001));
+        assert_eq!(
+            message,
+            "Invalid 'content': string too long. Expected a string with maximum length 256000, but got a string with \
+             length 256001 instead."
+        );
+    }
+
+    #[test]
+    fn a_choice_of_kinds_is_named() {
+        let (message, ..) = refusal::<CreateMessage>(json!({"role": "user", "content": 5}));
+        assert_eq!(
+            message,
+            "Invalid type for 'content': expected one of a string or array of objects, but got an integer instead."
+        );
+        let (message, param, _) =
+            refusal::<CreateRun>(json!({"assistant_id": "asst_1", "tool_choice": "bogus"}));
+        assert_eq!(message, "Invalid value: 'bogus'. Supported values are: 'none', 'auto', and 'required'.");
+        assert_eq!(param.as_deref(), Some("tool_choice"));
+    }
+
+    #[test]
+    fn null_means_default_where_a_key_is_optional() {
+        let run = CreateRun::read(json!({"assistant_id": "asst_1", "tools": null, "stream": null})).unwrap();
+        assert!(run.tools.is_none() && !run.stream);
+    }
+}
