@@ -63,6 +63,11 @@ impl Keys {
         Self { projects: keys.iter().map(|(key, project)| (hash(key), Project::new(project))).collect() }
     }
 
+    /// Whether every key is accepted, which is so on loopback only.
+    pub fn accept_all(&self) -> bool {
+        self.projects.is_empty()
+    }
+
     /// The project that a key opens. Where no keys are configured every key opens the default project.
     ///
     /// # Errors

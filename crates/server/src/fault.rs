@@ -22,12 +22,6 @@ impl From<anyhow::Error> for Fault {
     }
 }
 
-impl From<sqlx::Error> for Fault {
-    fn from(error: sqlx::Error) -> Self {
-        Self::Broken(error.into())
-    }
-}
-
 impl From<serde_json::Error> for Fault {
     fn from(error: serde_json::Error) -> Self {
         Self::Broken(anyhow::Error::new(error).context("a stored object could not be read or written"))

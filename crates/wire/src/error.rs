@@ -99,7 +99,7 @@ impl Error {
         Self {
             status: 404,
             code: Some("unknown_url"),
-            ..Self::invalid(format!("Unknown request URL: {method} {path}. Please check the URL for typos."))
+            ..Self::invalid(format!("Invalid URL ({method} {path})"))
         }
     }
 

@@ -24,19 +24,27 @@ pub trait Id: Sized {
     /// Reads an identifier from a path or a body's parameter.
     ///
     /// # Errors
-    /// `invalid_value` where the prefix is another's; what follows the prefix is not judged, since
-    /// an unknown identifier is simply not found.
+    /// `invalid_value` where the prefix is another's, a 404 where it has characters that no identifier has.
+    /// Otherwise what follows the prefix is not judged: an unknown identifier is simply not found.
     fn parse(text: &str) -> Result<Self, Error> {
-        if text.starts_with(Self::PREFIX) {
-            return Ok(Self::from_checked(text.to_owned()));
+        if !text.starts_with(Self::PREFIX) {
+            return Err(Error::wrong_prefix(Self::PARAMETER, text, Self::PREFIX));
         }
-        Err(Error::wrong_prefix(Self::PARAMETER, text, Self::PREFIX))
+        if !is_nameable(text) {
+            return Err(Error::missing(Self::NOUN, text));
+        }
+        Ok(Self::from_checked(text.to_owned()))
     }
 
     /// The 404 for an identifier that names nothing the caller may see.
     fn missing(&self) -> Error {
         Error::missing(Self::NOUN, self.as_str())
     }
+}
+
+/// Whether a text has only characters that identifiers have. PostgreSQL, for one, cannot even look for others.
+pub(crate) fn is_nameable(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 macro_rules! ids {

@@ -71,6 +71,6 @@ impl Request for ListQuery {
         Field::optional("order", Shape::Enum(&["asc", "desc"])),
         Field::optional("after", Shape::STRING),
         Field::optional("before", Shape::STRING),
-        Field::optional("run_id", Shape::STRING),
+        Field::optional("run_id", Shape::Id("run_")),
     ]);
 }

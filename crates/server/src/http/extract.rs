@@ -143,10 +143,9 @@ impl<T: Serialize> IntoResponse for Json<T> {
 
 /// A request's body as JSON. An absent one is an empty object (contract §1).
 pub(super) async fn body(request: Request, app: &App) -> Result<Value, Fault> {
-    let bytes = Bytes::from_request(request, app).await.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => wire::Error::too_large(app.request_bytes),
-        _ => wire::Error::invalid("The request's body could not be read to its end."),
-    })?;
+    let bytes = Bytes::from_request(request, app)
+        .await
+        .map_err(|_| wire::Error::invalid("The request's body could not be read to its end."))?;
     if bytes.is_empty() {
         return Ok(Value::Object(Map::new()));
     }

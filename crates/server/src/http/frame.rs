@@ -4,9 +4,9 @@
 use std::any::Any;
 
 use adjutant_wire as wire;
-use axum::body::Body;
+use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, ORIGIN};
 use axum::http::{HeaderMap, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
@@ -45,6 +45,61 @@ pub(super) async fn frame(State(app): State<App>, request: Request, next: Next) 
     response
 }
 
+/// Reads the whole body before anything is decided, so that a connection can serve the next request whatever
+/// the answer to this one is. Whoever has no key, or too much to say, is not read: their connection is closed.
+pub(super) async fn read_body(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
+    if let Err(error) = admit(&app, request.headers()) {
+        return last_answer(error);
+    }
+    let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
+    if announced.is_some_and(|length: usize| length > app.request_bytes) {
+        return last_answer(wire::Error::too_large(app.request_bytes));
+    }
+    let (parts, body) = request.into_parts();
+    match to_bytes(body, app.request_bytes).await {
+        Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
+        // What was not announced as too long turned out to be, or the client went away.
+        Err(_) => last_answer(wire::Error::too_large(app.request_bytes)),
+    }
+}
+
+fn admit(app: &App, headers: &HeaderMap) -> wire::Result<()> {
+    app.keys.project(bearer(headers))?;
+    if app.keys.accept_all() && !comes_from_here(headers) {
+        let message = "Requests of other machines' web pages are accepted only with a key: name one in ADJUTANT_API_KEYS.";
+        return Err(wire::Error {
+            status: 403,
+            code: Some("foreign_origin"),
+            ..wire::Error::invalid(message)
+        });
+    }
+    Ok(())
+}
+
+/// Without keys, whatever runs on this machine may come in, and that includes its browser. So a page of
+/// another machine is refused, by its `Origin`, or by a `Host` that only looks as if it were this one's.
+fn comes_from_here(headers: &HeaderMap) -> bool {
+    let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let origin =
+        text(ORIGIN).is_none_or(|origin| origin.split_once("://").is_some_and(|(_, host)| is_loopback(host)));
+    origin && text(HOST).is_none_or(is_loopback)
+}
+
+fn is_loopback(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        Some(_) | None => host,
+    };
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}
+
+fn last_answer(error: wire::Error) -> Response<Body> {
+    let mut response = Fault::Refused(error).into_response();
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}
+
 /// Refuses clients of the API's first version, as recorded. A missing header is accepted: Azure and some
 /// other clients never send it.
 pub(super) async fn refuse_first_version(
@@ -79,4 +134,29 @@ pub(super) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response<Body> {
     let text = panic.downcast_ref::<&str>().copied().or(panic.downcast_ref::<String>().map(String::as_str));
     Fault::Broken(anyhow::anyhow!("a handler panicked: {}", text.unwrap_or("without a message")))
         .into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_this_machine_is_here() {
+        for (host, here) in [
+            ("localhost", true),
+            ("localhost:8080", true),
+            ("127.0.0.1:8080", true),
+            ("127.0.0.2", true),
+            ("[::1]:8080", true),
+            ("::1", true),
+            ("example.com", false),
+            ("localhost.example.com:8080", false),
+            ("127.0.0.1.example.com", false),
+            ("10.0.0.1:8080", false),
+            ("null", false),
+            ("", false),
+        ] {
+            assert_eq!(is_loopback(host), here, "{host}");
+        }
+    }
 }

@@ -1,11 +1,14 @@
 //! `/models`, and the endpoints that are handed to an upstream as they are, so that one `base_url` serves a
 //! whole program.
 
+use adjutant_wire as wire;
 use adjutant_wire::models::{Model, Models};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Response;
 use axum::http::header::{CONTENT_TYPE, HeaderName};
+
+use serde_json::Value;
 
 use super::extract::{Caller, Json, ModelName, Path, body};
 use crate::app::App;
@@ -27,11 +30,25 @@ pub(super) async fn embeddings(app: App, _: Caller, request: Request) -> Result<
     pass_on(&app, "/embeddings", request).await
 }
 
+fn refuse_without_model(body: &Value) -> wire::Result<()> {
+    let message = match body.get("model") {
+        Some(Value::String(_)) => return Ok(()),
+        Some(_) => {
+            return Err(wire::Error::parameter(
+                "model",
+                "invalid_type",
+                "Invalid type for 'model': expected a string.",
+            ));
+        }
+        None if body.is_object() => "Missing required parameter: 'model'.",
+        None => return Err(wire::Error::invalid("Invalid request body: expected an object.")),
+    };
+    Err(wire::Error::parameter("model", "missing_required_parameter", message))
+}
+
 async fn pass_on(app: &App, path: &str, request: Request) -> Result<Response<Body>> {
     let body = body(request, app).await?;
-    if !body.is_object() {
-        return Err(adjutant_wire::Error::invalid("Invalid request body: expected an object.").into());
-    }
+    refuse_without_model(&body)?;
     let passed = app.upstreams.pass_on(path, body).await?;
     let mut response = Response::builder().status(passed.status().as_u16());
     for name in

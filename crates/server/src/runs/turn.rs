@@ -394,9 +394,11 @@ impl Executor {
             if function.arguments.trim().is_empty() {
                 // Some models write nothing for a function without parameters.
                 self.grow_call(index, "{}");
-            } else if !functions::arguments_are_json(&function.arguments) {
-                let message =
-                    format!("The model called `{}` with arguments that are not JSON.", function.name);
+            } else if !functions::are_arguments(&function.arguments) {
+                let message = format!(
+                    "The model called `{}` with arguments that are not a JSON object.",
+                    function.name
+                );
                 return Err(Stop::End(failed(message)));
             }
         }

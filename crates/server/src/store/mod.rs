@@ -24,13 +24,19 @@ pub use connect::Place;
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};
 pub use threads::ThreadLock;
 
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 
 /// The database.
 #[derive(Clone)]
 pub struct Store {
     reads: AnyPool,
     writer: writer::Writer,
+}
+
+impl From<sqlx::Error> for Fault {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Broken(anyhow::Error::new(error).context("the database"))
+    }
 }
 
 /// Whose objects these are. A key belongs to one project.

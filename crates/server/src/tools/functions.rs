@@ -40,8 +40,7 @@ pub fn has(tools: &[Tool], name: &str) -> bool {
     tools.iter().any(|tool| matches!(tool, Tool::Function { function } if function.name == name))
 }
 
-/// The arguments as the client reads them: JSON text. Some models write nothing for a function without
-/// parameters.
-pub fn arguments_are_json(arguments: &str) -> bool {
-    serde_json::from_str::<serde::de::IgnoredAny>(arguments).is_ok()
+/// Whether a call's arguments are what every client expects to parse: the text of a JSON object.
+pub fn are_arguments(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok()
 }

@@ -44,17 +44,18 @@ impl AnswerBody {
         }
     }
 
-    /// The next deltas, as many as have arrived; `None` when the answer is over.
-    pub(super) async fn next(&mut self) -> Result<Option<Vec<ChatDelta>>, UpstreamFault> {
-        loop {
-            if !self.ready.is_empty() {
-                return Ok(Some(self.ready.drain(..).collect()));
-            }
-            if self.over {
-                return Ok(None);
-            }
+    /// Waits until something of the answer was heard. Until then it is harmless to ask again.
+    pub(super) async fn begin(&mut self) -> Result<(), UpstreamFault> {
+        while self.ready.is_empty() && !self.over {
             self.read_more().await?;
         }
+        Ok(())
+    }
+
+    /// The next deltas, as many as have arrived; `None` when the answer is over.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<ChatDelta>>, UpstreamFault> {
+        self.begin().await?;
+        Ok((!self.ready.is_empty()).then(|| self.ready.drain(..).collect()))
     }
 
     async fn read_more(&mut self) -> Result<(), UpstreamFault> {
@@ -114,7 +115,10 @@ impl AnswerBody {
             let reason = reason_in(&error).unwrap_or_else(|| "an error without a message".to_owned());
             return Err(UpstreamFault::refused(&self.upstream, 500, &reason, None));
         }
-        for choice in chunk.choices.into_iter().filter(|choice| choice.index == 0) {
+        if chunk.choices.is_none() && chunk.usage.is_none() {
+            return Err(self.garbled("part of it is not a chat completion"));
+        }
+        for choice in chunk.choices.into_iter().flatten().filter(|choice| choice.index == 0) {
             self.read_choice(choice)?;
         }
         if let Some(usage) = chunk.usage {
@@ -173,7 +177,7 @@ impl AnswerBody {
         if self.finished { Ok(()) } else { Err(UpstreamFault::cut_off(&self.upstream)) }
     }
 
-    fn garbled(&self, what: &str) -> UpstreamFault {
+    pub(super) fn garbled(&self, what: &str) -> UpstreamFault {
         UpstreamFault::garbled(&self.upstream, what)
     }
 }
@@ -216,7 +220,7 @@ impl CallIndices {
 #[derive(Deserialize)]
 struct Chunk {
     #[serde(default)]
-    choices: Vec<Choice>,
+    choices: Option<Vec<Choice>>,
     #[serde(default)]
     usage: Option<RawUsage>,
     #[serde(default)]

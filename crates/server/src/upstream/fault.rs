@@ -45,7 +45,8 @@ impl UpstreamFault {
 
     /// It said nothing for too long.
     pub fn silent(upstream: &str, limit: Duration) -> Self {
-        let message = format!("The model's server `{upstream}` was silent for {} seconds.", limit.as_secs());
+        let message =
+            format!("The model's server `{upstream}` did not respond for {} seconds.", limit.as_secs());
         Self::new(LastErrorCode::ServerError, Retry::Never, message)
     }
 

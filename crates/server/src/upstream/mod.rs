@@ -3,6 +3,7 @@
 mod answer;
 pub mod chat;
 mod discovery;
+mod emulated;
 mod fault;
 mod routing;
 mod server;
@@ -18,6 +19,7 @@ pub use fault::UpstreamFault;
 pub use routing::Upstreams;
 pub use server::Patience;
 
+use crate::config::ToolProtocol;
 use answer::AnswerBody;
 use chat::{ChatDelta, ChatRequest};
 use routing::Route;
@@ -25,6 +27,8 @@ use routing::Route;
 /// An answer of a model that is arriving.
 pub struct Answer {
     body: AnswerBody,
+    /// Reads calls out of what a model wrote that cannot make them itself.
+    emulated: Option<emulated::Parser>,
 }
 
 impl Answer {
@@ -34,7 +38,13 @@ impl Answer {
     /// # Errors
     /// Where the upstream falls silent, breaks off, or sends what cannot be read.
     pub async fn next(&mut self) -> Result<Option<Vec<ChatDelta>>, UpstreamFault> {
-        self.body.next().await
+        let Some(deltas) = self.body.next().await? else { return Ok(None) };
+        let Some(parser) = &mut self.emulated else { return Ok(Some(deltas)) };
+        let mut read = Vec::with_capacity(deltas.len());
+        for delta in deltas {
+            read.extend(parser.take(delta).map_err(|broken| self.body.garbled(&broken.to_string()))?);
+        }
+        Ok(Some(read))
     }
 }
 
@@ -48,8 +58,15 @@ impl Upstreams {
             UpstreamFault::lasting(format!("No model answers for the name `{}`.", request.model))
         })?;
         request.model = model;
+        let (request, emulated) = match upstream.tools {
+            ToolProtocol::Native => (request, None),
+            ToolProtocol::Emulated => {
+                let emulation = emulated::emulate(request);
+                (emulation.request, Some(emulation.parser))
+            }
+        };
         let body = server::ask(&upstream.client, &upstream.endpoint, &request, self.patience).await?;
-        Ok(Answer { body })
+        Ok(Answer { body, emulated })
     }
 
     /// All models by name.

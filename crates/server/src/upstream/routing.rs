@@ -35,7 +35,6 @@ pub(super) struct Upstream {
     /// Names and wildcards; empty for whatever the server lists.
     pub(super) models: Vec<String>,
     pub(super) default: bool,
-    #[allow(dead_code, reason = "wired to the emulated protocol with the built-in model")]
     pub(super) tools: ToolProtocol,
     pub(super) listed: Mutex<Option<(Instant, Vec<Model>)>>,
 }

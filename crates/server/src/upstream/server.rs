@@ -87,8 +87,8 @@ pub(super) async fn ask(
     let body = Bytes::from(body);
     let mut attempt = 0;
     loop {
-        let fault = match post(client, endpoint, "/chat/completions", body.clone(), patience.idle).await {
-            Ok(response) => return Ok(AnswerBody::new(&endpoint.name, response, patience.idle)),
+        let fault = match begin(client, endpoint, body.clone(), patience.idle).await {
+            Ok(answer) => return Ok(answer),
             Err(fault) => fault,
         };
         let Some(pause) = pause(fault.retry, attempt).filter(|_| attempt < patience.retries) else {
@@ -98,6 +98,18 @@ pub(super) async fn ask(
         tokio::time::sleep(pause).await;
         attempt += 1;
     }
+}
+
+async fn begin(
+    client: &reqwest::Client,
+    endpoint: &Endpoint,
+    body: Bytes,
+    idle: Duration,
+) -> Result<AnswerBody, UpstreamFault> {
+    let response = post(client, endpoint, "/chat/completions", body, idle).await?;
+    let mut answer = AnswerBody::new(&endpoint.name, response, idle);
+    answer.begin().await?;
+    Ok(answer)
 }
 
 /// Half a second, doubled each time, and a quarter more or less so that runs do not knock in step.
