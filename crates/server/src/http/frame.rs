@@ -148,7 +148,6 @@ mod tests {
             ("127.0.0.1:8080", true),
             ("127.0.0.2", true),
             ("[::1]:8080", true),
-            ("::1", true),
             ("example.com", false),
             ("localhost.example.com:8080", false),
             ("127.0.0.1.example.com", false),

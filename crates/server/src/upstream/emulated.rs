@@ -14,6 +14,7 @@
 //! often than between an object and a list. A call stands on a line of its own because small models lose count
 //! of brackets: on one line they end the list after the first call, on lines they go on to the second.
 
+mod call;
 mod parse;
 mod prompt;
 mod scan;
@@ -21,7 +22,8 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use parse::{Broken, Parser};
+pub use call::Broken;
+pub use parse::Parser;
 
 use super::chat::{ChatFunction, ChatRequest, ChatTool, ChatToolChoice};
 use parse::Expected;

@@ -1,30 +1,8 @@
 //! Reads the model's answer as it grows: words come out piece by piece, calls as their arguments arrive.
 
 use super::super::chat::{ChatDelta, ChatFinish};
-use super::scan::{Container, Invalid, Scanner, Token};
-
-/// The model's answer broke off or is not what the protocol allows.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
-    /// A call's JSON cannot be read.
-    #[error("the model's function call is not valid JSON: {0}")]
-    Json(String),
-    /// The model called what does not exist.
-    #[error("the model called the function `{0}`, which it was not given")]
-    UnknownFunction(String),
-    /// A call has no name, or arguments that are no object.
-    #[error("the model's function call {0}")]
-    Shape(&'static str),
-    /// The answer ended within a call.
-    #[error("the model's function call broke off before its end")]
-    CutOff,
-}
-
-impl From<Invalid> for Broken {
-    fn from(invalid: Invalid) -> Self {
-        Self::Json(invalid.to_string())
-    }
-}
+use super::call::{Broken, Call, MOST_HELD_BYTES, Told, push_raw};
+use super::scan::{Container, Scanner, Token};
 
 /// What the model was asked to write, and so what is understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -96,37 +74,6 @@ enum Member {
     Other,
 }
 
-/// One call as it grows.
-#[derive(Debug, Default)]
-struct Call {
-    name: Option<String>,
-    told: Told,
-    /// Arguments that came before the name, or that were not handed on yet.
-    held: String,
-    arguments: Arguments,
-    quoted: Scanner,
-}
-
-/// Whether the client hears of a call.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Told {
-    #[default]
-    NotYet,
-    Yes,
-    /// It is one too many.
-    Never,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Arguments {
-    #[default]
-    Missing,
-    Begun,
-    Whole,
-}
-
-/// Doubtful text and arguments without a name are kept up to here.
-const MOST_HELD_BYTES: usize = 64 << 10;
 /// Longer keys, names and wrappings are none of ours.
 const LONGEST_WORD: usize = 256;
 
@@ -180,7 +127,7 @@ impl Parser {
     }
 
     fn finish(&mut self, finish: ChatFinish) -> Result<(), Broken> {
-        let in_call = self.mode == Mode::Protocol && self.at != At::Outside && self.call.told == Told::Yes;
+        let in_call = self.mode == Mode::Protocol && matches!(self.call.told, Told::As(_));
         if in_call && matches!(finish, ChatFinish::Stop | ChatFinish::ToolCalls) {
             return Err(Broken::CutOff);
         }
@@ -256,7 +203,7 @@ impl Parser {
                 self.at = At::Members;
             }
             Token::Open(Container::Array) if self.scanner.depth() == 1 => self.at = At::List,
-            Token::Close => self.leave_list(),
+            Token::Close => self.leave_list()?,
             Token::Blank | Token::Comma => {}
             Token::Open(Container::Array)
             | Token::OpenString { .. }
@@ -268,14 +215,17 @@ impl Parser {
         Ok(())
     }
 
-    fn leave_list(&mut self) {
-        if self.scanner.is_done() {
-            self.leave();
-        } else {
+    fn leave_list(&mut self) -> Result<(), Broken> {
+        if !self.scanner.is_done() {
             // The envelope around the list of calls.
             self.object = self.scanner.depth();
             self.at = At::Members;
+        } else if self.sure {
+            self.leave();
+        } else {
+            return Err(Broken::Shape("is none"));
         }
+        Ok(())
     }
 
     /// A value at the top has ended; others may follow.
@@ -346,16 +296,19 @@ impl Parser {
             (Member::Reply, Token::OpenString { .. }) if !self.expected.json_words => self.be_sure(),
             (Member::Reply, _) if self.expected.json_words => {
                 self.be_sure();
-                self.say(c.encode_utf8(&mut [0; 4]));
+                self.say_raw(token, c);
             }
             (Member::Calls, Token::Open(Container::Array)) => {
                 self.at = At::List;
                 return Ok(());
             }
             (Member::Name, Token::OpenString { .. }) | (Member::Other, _) => {}
-            (Member::Arguments, Token::Open(Container::Object)) => self.begin_arguments("{")?,
+            (Member::Arguments, Token::Open(Container::Object)) => {
+                self.begin_arguments()?;
+                self.call.grow(token, c)?;
+            }
             (Member::Arguments, Token::OpenString { .. }) => {
-                self.begin_arguments("")?;
+                self.begin_arguments()?;
                 self.at = At::Inside(Member::QuotedArguments);
                 return Ok(());
             }
@@ -386,11 +339,11 @@ impl Parser {
             return self.member(token);
         }
         match member {
-            Member::Reply if self.expected.json_words => self.say(&raw(token, c)),
+            Member::Reply if self.expected.json_words => self.say_raw(token, c),
             Member::Reply => self.say(text),
             Member::Name => self.grow_word(text)?,
-            Member::Arguments => self.grow_arguments(&raw(token, c))?,
-            Member::QuotedArguments => self.grow_quoted(text)?,
+            Member::Arguments => self.call.grow(token, c)?,
+            Member::QuotedArguments => self.call.grow_quoted(text)?,
             Member::Calls | Member::Other => {}
         }
         if depth == self.object && matches!(token, Token::CloseString | Token::Close) {
@@ -404,119 +357,81 @@ impl Parser {
         match member {
             Member::Name => self.end_name(),
             Member::Arguments => {
-                self.call.arguments = Arguments::Whole;
+                self.call.end_arguments();
                 Ok(())
             }
-            Member::QuotedArguments => self.end_quoted(),
+            Member::QuotedArguments => self.call.end_quoted(),
             Member::Reply | Member::Calls | Member::Other => Ok(()),
         }
     }
 
-    fn end_name(&mut self) -> Result<(), Broken> {
-        let name = std::mem::take(&mut self.word);
-        if !self.expected.functions.contains(&name) {
-            // Within the envelope it can only have been meant as a call.
-            self.sure = self.sure || self.object > 2;
-            return Err(Broken::UnknownFunction(name));
-        }
-        self.call.name = Some(name);
-        if self.call.arguments == Arguments::Whole || self.object > 2 {
-            self.announce();
-        }
-        Ok(())
-    }
-
-    fn begin_arguments(&mut self, first: &str) -> Result<(), Broken> {
-        if self.call.arguments != Arguments::Missing {
-            return Err(Broken::Shape("has arguments twice"));
-        }
-        self.call.arguments = Arguments::Begun;
+    fn begin_arguments(&mut self) -> Result<(), Broken> {
+        self.call.begin_arguments()?;
         if self.call.name.is_some() {
             self.announce();
         }
-        self.grow_arguments(first)
-    }
-
-    fn grow_arguments(&mut self, piece: &str) -> Result<(), Broken> {
-        if self.call.told == Told::Never {
-            return Ok(());
-        }
-        self.call.held.push_str(piece);
-        if self.call.told == Told::NotYet && self.call.held.len() > MOST_HELD_BYTES {
-            return Err(Broken::Shape("has no name"));
-        }
         Ok(())
     }
 
-    fn grow_quoted(&mut self, text: &str) -> Result<(), Broken> {
-        for c in text.chars() {
-            let begins = self.call.quoted.depth() == 0 && !self.call.quoted.is_done();
-            let token = self.call.quoted.step(c, &mut String::new())?;
-            if begins && !matches!(token, Token::Open(Container::Object) | Token::Blank) {
-                return Err(Broken::Shape("has arguments that are not an object"));
-            }
-            self.grow_arguments(&raw(token, c))?;
+    fn end_name(&mut self) -> Result<(), Broken> {
+        let name = std::mem::take(&mut self.word);
+        let in_envelope = self.object > 2;
+        if !self.expected.functions.contains(&name) {
+            // Within the envelope it can only have been meant as a call.
+            self.sure = self.sure || in_envelope;
+            return Err(Broken::UnknownFunction(name));
         }
-        Ok(())
-    }
-
-    fn end_quoted(&mut self) -> Result<(), Broken> {
-        if !self.call.quoted.is_done() {
-            return Err(Broken::Json("its arguments are cut off".to_owned()));
+        self.call.name = Some(name);
+        if self.call.is_whole() || in_envelope {
+            self.announce();
         }
-        self.call.arguments = Arguments::Whole;
         Ok(())
     }
 
     /// From here on it is a call that the client hears of.
     fn announce(&mut self) {
-        self.be_sure();
         let Some(name) = self.call.name.clone() else { return };
+        self.be_sure();
         if self.call.told != Told::NotYet {
             return;
         }
         if self.called == self.expected.most_calls {
             self.call.told = Told::Never;
-            self.call.held.clear();
             return;
         }
-        self.call.told = Told::Yes;
-        self.ready.push(ChatDelta::ToolCall {
-            index: self.called,
-            id: None,
-            name: Some(name),
-            arguments: String::new(),
-        });
+        let index = self.called;
         self.called += 1;
+        self.call.told = Told::As(index);
+        self.ready.push(ChatDelta::ToolCall { index, id: None, name: Some(name), arguments: String::new() });
     }
 
     fn end_call(&mut self) -> Result<(), Broken> {
-        let nameless = self.call.name.is_none();
-        if nameless && (self.call.arguments != Arguments::Missing || self.object > 2 || !self.sure) {
-            return Err(Broken::Shape("has no name"));
-        }
-        if !nameless {
+        if self.call.name.is_some() {
             self.announce();
-            if self.call.arguments == Arguments::Missing {
-                // A function without parameters.
-                self.grow_arguments("{}")?;
-            }
+            self.call.end();
             self.hand_on_arguments();
+        } else if self.call.has_arguments() || self.object > 2 || !self.sure {
+            return Err(Broken::Shape("has no name"));
         }
         self.call = Call::default();
         Ok(())
     }
 
     fn hand_on_arguments(&mut self) {
-        if self.call.told == Told::Yes && !self.call.held.is_empty() {
-            let arguments = std::mem::take(&mut self.call.held);
-            self.ready.push(ChatDelta::ToolCall { index: self.called - 1, id: None, name: None, arguments });
+        if let Some((index, arguments)) = self.call.unheard() {
+            self.ready.push(ChatDelta::ToolCall { index, id: None, name: None, arguments });
         }
     }
 
     fn be_sure(&mut self) {
         self.sure = true;
         self.unsure.clear();
+    }
+
+    fn say_raw(&mut self, token: Token, c: char) {
+        let mut text = String::new();
+        push_raw(&mut text, token, c);
+        self.say(&text);
     }
 
     fn say(&mut self, text: &str) {
@@ -532,22 +447,6 @@ impl Parser {
     }
 }
 
-/// A character of JSON as it may stand in JSON: weak models break lines within strings.
-fn raw(token: Token, c: char) -> String {
-    match token {
-        Token::Text if c < ' ' => format!("\\u{:04x}", u32::from(c)),
-        Token::Text
-        | Token::Blank
-        | Token::Open(_)
-        | Token::Close
-        | Token::OpenString { .. }
-        | Token::CloseString
-        | Token::Scalar
-        | Token::Comma
-        | Token::Colon => c.to_string(),
-    }
-}
-
 /// What models put around a call.
 const WRAPPINGS: [&str; 5] = ["```json", "```", "<tool_call>", "</tool_call>", ","];
 
@@ -558,7 +457,9 @@ fn could_wrap(text: &str) -> bool {
         if WRAPPINGS.iter().any(|wrapping| wrapping.starts_with(rest)) {
             return true;
         }
-        let Some(after) = WRAPPINGS.iter().find_map(|wrapping| rest.strip_prefix(wrapping)) else { return false };
+        let Some(after) = WRAPPINGS.iter().find_map(|wrapping| rest.strip_prefix(wrapping)) else {
+            return false;
+        };
         rest = after.trim_start();
     }
 }

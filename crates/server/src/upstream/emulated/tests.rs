@@ -173,7 +173,7 @@ fn answers_are_understood_however_they_are_cut() {
         ),
         (
             r#"{"name": "now", "arguments": "none"}"#,
-            "! the model's function call is not valid JSON: a character that JSON doesn't know",
+            "! the model's function call has arguments that are not an object",
         ),
     ];
     for (answer, story) in cases {
