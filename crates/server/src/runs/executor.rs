@@ -87,6 +87,8 @@ pub(super) async fn execute(
     if let Err(fault) = executor.work(position).await {
         tracing::error!(run.id = %executor.run.id, "work on run `{}` stopped: {fault}", executor.run.id);
         executor.break_off().await;
+        // Not at once: what is broken is likely to be so still.
+        executor.engine.give_back(&executor.lease, executor.engine.lease_end()).await;
     }
 }
 
@@ -287,10 +289,11 @@ impl Executor {
                 }
                 Ok(true)
             }
-            // A wake-up that was late: nothing has changed after all.
-            Ok(run) if run.status == self.run.status && self.still_holds().await? => Ok(true),
+            // Another worker has it; or nothing has changed after all, and since the turn was left in the
+            // middle, whoever takes it up next cleans up after it.
             Ok(_) => {
                 self.break_off().await;
+                self.engine.give_back(&self.lease, self.engine.clock.milliseconds()).await;
                 Ok(false)
             }
             Err(Fault::Refused(_)) => {
@@ -299,13 +302,6 @@ impl Executor {
             }
             Err(fault @ Fault::Broken(_)) => Err(fault),
         }
-    }
-
-    async fn still_holds(&self) -> Result<bool> {
-        let mut tx = self.engine.store.write(self.lease.project()).await?;
-        let holds = tx.hold(&self.lease).await?.is_some();
-        tx.commit().await?;
-        Ok(holds)
     }
 
     /// The thread was deleted with its run: its client hears that the run was cancelled.

@@ -9,6 +9,7 @@ mod turn;
 mod worker;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub struct Engine {
     at_work: Mutex<HashMap<(RunId, i64), watch::Sender<()>>>,
     /// Wakes the worker that looks for due runs.
     due: Notify,
+    /// Whether a run was worked on since the leases were last renewed: an idle server writes nothing.
+    worked_lately: AtomicBool,
 }
 
 /// What a client that asked for a stream gets in place of an object: frames of server-sent events.
@@ -65,8 +68,16 @@ impl Engine {
         upstreams: Arc<Upstreams>,
         settings: RunsConfig,
     ) -> Arc<Self> {
-        let (owner, at_work, due) = (hex(), Mutex::default(), Notify::new());
-        Arc::new(Self { store, clock, upstreams, settings, owner, at_work, due })
+        Arc::new(Self {
+            store,
+            clock,
+            upstreams,
+            settings,
+            owner: hex(),
+            at_work: Mutex::default(),
+            due: Notify::new(),
+            worked_lately: AtomicBool::new(false),
+        })
     }
 
     /// Creates a run on a thread and starts it.
@@ -302,6 +313,7 @@ impl Engine {
     fn spawn(self: &Arc<Self>, claimed: Claimed, listener: Listener) {
         let (tell, changed) = watch::channel(());
         let key = at_work_key(&claimed.lease);
+        self.worked_lately.store(true, Ordering::Relaxed);
         self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), tell);
         let engine = Arc::clone(self);
         tokio::spawn(async move {

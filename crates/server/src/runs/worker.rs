@@ -1,12 +1,17 @@
 //! Looks for runs that are due, keeps the leases of those at work, and hands them back before it stops.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
+
+use adjutant_wire::RunId;
+use adjutant_wire::id::Id;
 
 use super::Engine;
 use super::listener::Listener;
 use crate::fault::Result;
+use crate::store::Lease;
 
 /// How often due runs are looked for when nobody says that there is one: what expires, and what another
 /// process left.
@@ -54,32 +59,54 @@ impl Engine {
     async fn keep_leases(self: Arc<Self>) {
         let mut tick = tokio::time::interval(self.settings.lease() / 3);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut without_worker = HashSet::new();
         loop {
             tick.tick().await;
-            if let Err(fault) = self.renew().await {
-                tracing::error!("could not renew the leases of the runs at work: {fault}");
+            match self.renew(&without_worker).await {
+                Ok(found) => without_worker = found,
+                Err(fault) => tracing::error!("could not renew the leases of the runs at work: {fault}"),
             }
         }
     }
 
     /// Renews all leases at once. Workers whose lease was not among them, or whose run is being cancelled
-    /// through another process, are told.
-    async fn renew(&self) -> Result<()> {
-        let before: Vec<_> =
-            self.at_work.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        if before.is_empty() {
-            return Ok(());
+    /// through another process, are told. A lease without a worker at two looks in a row (one may be about to
+    /// begin) has lost it to a fault of ours: it is given back.
+    async fn renew(&self, without_worker: &HashSet<(RunId, i64)>) -> Result<HashSet<(RunId, i64)>> {
+        let before = self.workers();
+        let idle = before.is_empty() && without_worker.is_empty();
+        if idle && !self.worked_lately.swap(false, Ordering::Relaxed) {
+            return Ok(HashSet::new());
         }
         let renewed = self.store.renew_leases(&self.owner, self.lease_end()).await?;
-        let renewed: HashMap<(&str, i64), bool> =
-            renewed.iter().map(|lease| ((lease.run.as_str(), lease.token), lease.cancelling)).collect();
-        for (run, token) in before {
-            let unchanged = renewed.get(&(adjutant_wire::id::Id::as_str(&run), token)) == Some(&false);
-            if !unchanged {
-                self.changed(&run);
+        let renewed: HashMap<(RunId, i64), bool> = renewed
+            .into_iter()
+            .map(|lease| ((RunId::from_checked(lease.run), lease.token), lease.cancelling))
+            .collect();
+        for key in before {
+            if renewed.get(&key) != Some(&false) {
+                self.changed(&key.0);
             }
         }
-        Ok(())
+        let after = self.workers();
+        let alone: HashSet<_> = renewed.into_keys().filter(|key| !after.contains(key)).collect();
+        for (run, token) in alone.intersection(without_worker) {
+            tracing::error!(run.id = %run, "run `{run}` has lost its worker and is given back");
+            self.store.release_lease(run.as_str(), *token, self.clock.milliseconds()).await?;
+        }
+        Ok(alone)
+    }
+
+    fn workers(&self) -> HashSet<(RunId, i64)> {
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
+
+    /// Gives a run to whoever looks for due ones from `due_at` on.
+    pub(super) async fn give_back(&self, lease: &Lease, due_at: i64) {
+        if let Err(fault) = self.store.release_lease(lease.run().as_str(), lease.token(), due_at).await {
+            tracing::error!(run.id = %lease.run(), "could not give run `{}` back: {fault}", lease.run());
+        }
+        self.due.notify_one();
     }
 
     /// Hands all runs at work to whoever looks for them next.

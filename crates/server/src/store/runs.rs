@@ -79,12 +79,22 @@ impl Store {
     /// # Errors
     /// Where the database fails, or a stored run cannot be read.
     pub async fn claim_due(&self, owner: &str, now: i64, until: i64) -> Result<Option<Claimed>> {
-        let due: Option<(String,)> =
-            sqlx::query_as("select id from runs where live = 1 and due_at <= $1 order by due_at limit 1")
-                .bind(now)
-                .fetch_optional(&self.reads)
-                .await?;
-        let Some((id,)) = due else { return Ok(None) };
+        while let Some((id,)) = sqlx::query_as::<_, (String,)>(
+            "select id from runs where live = 1 and due_at <= $1 order by due_at limit 1",
+        )
+        .bind(now)
+        .fetch_optional(&self.reads)
+        .await?
+        {
+            // Of several processes that saw it, one gets it; the others look again.
+            if let Some(claimed) = self.claim(&id, owner, now, until).await? {
+                return Ok(Some(claimed));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn claim(&self, id: &str, owner: &str, now: i64, until: i64) -> Result<Option<Claimed>> {
         let mut open = self.writer.begin().await?;
         let row: Option<(String, String, i64, i64)> = sqlx::query_as(
             "update runs set lease_owner = $1, lease_token = lease_token + 1, due_at = $2 \
@@ -92,15 +102,12 @@ impl Store {
         )
         .bind(owner.to_owned())
         .bind(until)
-        .bind(id.as_str())
+        .bind(id.to_owned())
         .bind(now)
         .fetch_optional(open.connection())
         .await?;
         open.commit().await?;
-        let Some((project, object, position, token)) = row else {
-            // Another process was quicker; there may be more.
-            return Box::pin(self.claim_due(owner, now, until)).await;
-        };
+        let Some((project, object, position, token)) = row else { return Ok(None) };
         let run: Run = read(&object)?;
         let lease = Lease { run: run.id.clone(), project: Project::new(&project), token };
         Ok(Some(Claimed { lease, run, position }))
@@ -128,6 +135,24 @@ impl Store {
             cancelling: cancelling(&status),
         };
         Ok(rows.into_iter().map(renewed).collect())
+    }
+
+    /// Gives a lease back: any worker may take the run up from `due_at` on. Nothing happens where it was lost.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn release_lease(&self, run: &str, token: i64, due_at: i64) -> Result<()> {
+        let mut open = self.writer.begin().await?;
+        sqlx::query(
+            "update runs set due_at = $1, lease_owner = '' where id = $2 and lease_token = $3 and live = 1 \
+             and status <> 'requires_action'",
+        )
+        .bind(due_at)
+        .bind(run.to_owned())
+        .bind(token)
+        .execute(open.connection())
+        .await?;
+        open.commit().await
     }
 
     /// Makes every run due whose lease belongs to `owner`, or to anybody where that is `None`: the process

@@ -14,7 +14,7 @@ use crate::config::{Config, ToolProtocol, UpstreamConfig, variable};
 const NEIGHBOURS: [(&str, &str); 4] = [
     ("Ollama", "http://127.0.0.1:11434/v1"),
     ("LM Studio", "http://127.0.0.1:1234/v1"),
-    ("llama.cpp", "http://127.0.0.1:8081/v1"),
+    ("llama.cpp", "http://127.0.0.1:8080/v1"),
     ("vLLM", "http://127.0.0.1:8000/v1"),
 ];
 
@@ -32,7 +32,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Upstreams> {
         all.push(Arc::new(configured(upstream)?));
     }
     if all.is_empty() {
-        all.extend(found().await?.map(Arc::new));
+        all.extend(found(config.listen.port()).await?.map(Arc::new));
     }
     Ok(Upstreams {
         all,
@@ -52,14 +52,16 @@ fn configured(config: &UpstreamConfig) -> anyhow::Result<Upstream> {
     upstream(endpoint, config.models.clone(), config.default, config.tools)
 }
 
-async fn found() -> anyhow::Result<Option<Upstream>> {
+async fn found(own_port: u16) -> anyhow::Result<Option<Upstream>> {
     if let Some(key) = variable("OPENAI_API_KEY") {
         let base_url = variable("OPENAI_BASE_URL").unwrap_or_else(|| "https://api.openai.com/v1".to_owned());
         let base_url = base_url.trim_end_matches('/').to_owned();
         let endpoint = Endpoint { name: "OpenAI".to_owned(), base_url, key: Some(key) };
         return upstream(endpoint, vec!["*".to_owned()], true, ToolProtocol::Native).map(Some);
     }
-    for (name, base_url) in NEIGHBOURS {
+    // llama.cpp's port is our own default: whoever is to listen there is not asked.
+    let own = format!(":{own_port}/");
+    for (name, base_url) in NEIGHBOURS.into_iter().filter(|(_, base_url)| !base_url.contains(&own)) {
         let endpoint = Endpoint { name: name.to_owned(), base_url: base_url.to_owned(), key: None };
         let candidate = upstream(endpoint, Vec::new(), true, ToolProtocol::Native)?;
         let listed = list_models(&candidate.client, &candidate.endpoint, GLANCE).await;

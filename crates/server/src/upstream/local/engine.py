@@ -1,6 +1,6 @@
 """Serves one GGUF model over HTTP on a loopback port, for as long as standard input stays open.
 
-Standard input: one line of JSON with `model`, `alias`, `key`, `context_tokens`, `threads` and `slots`.
+Standard input: one line of JSON with `model`, `alias`, `key`, `context_tokens` and `threads`.
 Nothing else comes on it: its end means that the server which started us is gone, however it went.
 Standard output: one line of JSON, `{"url": ...}`, once the model is loaded and answers.
 Standard error: the engine's log.
@@ -41,13 +41,14 @@ def parameters(settings: dict):
     params.api_keys = [settings["key"]]
     params.ui = False
     params.offline = True
-    # Requests share the context as they need it. Too many at once wait in a queue.
     params.n_ctx = settings["context_tokens"]
-    params.n_parallel = settings["slots"]
-    params.kv_unified = True
+    # One answer at a time, the others wait: two would share the context and fail when it is full.
+    params.n_parallel = 1
     params.n_batch = params.n_ubatch = 512
-    # Conversations that gave up their slot are kept here: reading them again would cost seconds.
+    # What was read of other conversations is kept here: reading it again would cost seconds.
     params.cache_ram_mib = 128
+    # Where the request names no temperature. Small models do not bear the usual 1.
+    params.sampling.temp = 0.2
     params.cpuparams.n_threads = settings["threads"]
     params.cpuparams_batch.n_threads = settings["threads"]
     return params
