@@ -28,6 +28,8 @@ pub struct App {
     pub keys: Arc<Keys>,
     /// The longest request body.
     pub request_bytes: usize,
+    /// Whether the header that asks for version 2 must be there.
+    pub require_beta_header: bool,
     /// After so long without an event a stream sends a comment.
     pub keepalive: Duration,
 }
@@ -48,6 +50,7 @@ impl App {
             upstreams,
             keys: Arc::new(Keys::new(config.accepted_keys()?)),
             request_bytes: config.request_bytes,
+            require_beta_header: config.require_beta_header,
             keepalive: Duration::from_secs(config.runs.keepalive_seconds),
         })
     }

@@ -23,6 +23,7 @@ pub struct Config {
     pub blobs: String,
     pub log: String,
     pub request_bytes: usize,
+    pub require_beta_header: bool,
     pub strict_models: bool,
     pub default_model: String,
     pub upstream_idle_seconds: u64,

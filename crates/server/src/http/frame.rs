@@ -2,15 +2,18 @@
 //! of ours from reaching anybody else.
 
 use std::any::Any;
+use std::time::Duration;
 
 use adjutant_wire as wire;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, ORIGIN};
-use axum::http::{HeaderMap, Response, StatusCode};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use tokio::time::Instant;
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use super::extract::bearer;
 use crate::app::App;
@@ -20,6 +23,8 @@ use crate::ids::hex;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
 const VERSION: HeaderName = HeaderName::from_static("openai-version");
+/// Tells SDKs that poll how soon to ask again, in place of their one to five seconds.
+pub(super) const POLL_AFTER: HeaderName = HeaderName::from_static("openai-poll-after-ms");
 const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 
 /// Adds the recorded headers and writes the log's line.
@@ -80,9 +85,11 @@ fn admit(app: &App, headers: &HeaderMap) -> wire::Result<()> {
 /// another machine is refused, by its `Origin`, or by a `Host` that only looks as if it were this one's.
 fn comes_from_here(headers: &HeaderMap) -> bool {
     let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
-    let origin =
-        text(ORIGIN).is_none_or(|origin| origin.split_once("://").is_some_and(|(_, host)| is_loopback(host)));
-    origin && text(HOST).is_none_or(is_loopback)
+    text(ORIGIN).is_none_or(is_loopback_origin) && text(HOST).is_none_or(is_loopback)
+}
+
+fn is_loopback_origin(origin: &str) -> bool {
+    origin.split_once("://").is_some_and(|(_, host)| is_loopback(host))
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -100,22 +107,42 @@ fn last_answer(error: wire::Error) -> Response<Body> {
     response
 }
 
-/// Refuses clients of the API's first version, as recorded. A missing header is accepted: Azure and some
-/// other clients never send it.
-pub(super) async fn refuse_first_version(
-    headers: HeaderMap,
+/// Refuses clients of the API's first version, as recorded, and where it is wanted those that do not say
+/// which version they mean.
+pub(super) async fn check_version(
+    State(app): State<App>,
     request: Request,
     next: Next,
 ) -> Result<Response<Body>> {
-    let tokens = headers.get_all("openai-beta").iter().filter_map(|value| value.to_str().ok());
-    if tokens.flat_map(|value| value.split(',')).any(|token| token.trim() == "assistants=v1") {
+    let headers = request.headers().get_all("openai-beta").iter().filter_map(|value| value.to_str().ok());
+    let tokens: Vec<&str> = headers.flat_map(|value| value.split(',')).map(str::trim).collect();
+    if tokens.contains(&"assistants=v1") {
         return Err(wire::Error::invalid(
             "The v1 Assistants API has been deprecated. See the migration guide for more information: \
              https://platform.openai.com/docs/assistants/migration.",
         )
         .into());
     }
+    if app.require_beta_header && !tokens.contains(&"assistants=v2") {
+        let message = "You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by \
+                       setting the header 'OpenAI-Beta: assistants=v2'.";
+        return Err(wire::Error { code: Some("invalid_beta"), ..wire::Error::invalid(message) }.into());
+    }
     Ok(next.run(request).await)
+}
+
+/// Lets web pages call the API: any page where a key is needed to come in, else those of this machine.
+pub(super) fn cors(app: &App) -> CorsLayer {
+    let from_here_only = app.keys.accept_all();
+    let allowed = move |origin: &HeaderValue, _: &Parts| {
+        !from_here_only || origin.to_str().is_ok_and(is_loopback_origin)
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::predicate(allowed))
+        .allow_methods([Method::GET, Method::POST, Method::DELETE])
+        .allow_headers(AllowHeaders::mirror_request())
+        .expose_headers([REQUEST_ID, PROCESSING, VERSION, ORGANIZATION, POLL_AFTER])
+        .max_age(Duration::from_secs(600))
 }
 
 /// Whether the server can serve.

@@ -14,7 +14,7 @@ mod threads;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::{Method, Uri};
-use axum::middleware::{from_fn, from_fn_with_state};
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -44,20 +44,25 @@ pub fn router(app: App) -> Router {
         .route("/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", post(runs::submit_tool_outputs))
         .route("/threads/{thread_id}/runs/{run_id}/steps", get(steps::list))
         .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(steps::retrieve))
-        .layer(from_fn(frame::refuse_first_version));
+        .layer(from_fn_with_state(app.clone(), frame::check_version));
     let models_api = Router::new()
         .route("/models", get(models::list))
         .route("/models/{model}", get(models::retrieve))
         .route("/chat/completions", post(models::chat_completions))
         .route("/embeddings", post(models::embeddings));
+    let api = assistants_api.merge(models_api);
     Router::new()
-        .nest("/v1", assistants_api.merge(models_api))
+        .nest("/v1", api.clone())
+        // Azure's clients say so, with and without a version in the path.
+        .nest("/openai/v1", api.clone())
+        .nest("/openai", api)
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(app.clone(), frame::read_body))
         .layer(DefaultBodyLimit::disable())
         .route("/health/live", get(|| async { "ok" }))
         .route("/health/ready", get(frame::ready))
+        .layer(frame::cors(&app))
         .layer(CatchPanicLayer::custom(frame::panicked))
         .layer(from_fn_with_state(app.clone(), frame::frame))
         .with_state(app)

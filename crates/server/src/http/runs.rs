@@ -6,18 +6,18 @@ use adjutant_wire::runs::{CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs}
 use adjutant_wire::{Metadata, RunId, ThreadId};
 use axum::body::Body;
 use axum::http::Response;
-use axum::http::header::{HeaderName, HeaderValue};
+use axum::http::header::HeaderValue;
 use axum::response::IntoResponse;
 
 use super::extract::{Caller, Json, Path, Query};
+use super::frame::POLL_AFTER;
 use super::stream;
 use crate::app::App;
 use crate::fault::Result;
 use crate::runs::{Started, refuse_live};
 
-/// Tells SDKs that poll how soon to ask again, in place of their one to five seconds.
-const POLL_AFTER: (HeaderName, HeaderValue) =
-    (HeaderName::from_static("openai-poll-after-ms"), HeaderValue::from_static("250"));
+/// Between two looks of a client that polls.
+const POLL_AFTER_MILLISECONDS: HeaderValue = HeaderValue::from_static("250");
 
 pub(super) async fn create(
     app: App,
@@ -60,7 +60,7 @@ fn polled(run: Run) -> Response<Body> {
     let live = !run.status.is_terminal();
     let mut response = Json(run).into_response();
     if live {
-        response.headers_mut().insert(POLL_AFTER.0, POLL_AFTER.1);
+        response.headers_mut().insert(POLL_AFTER, POLL_AFTER_MILLISECONDS);
     }
     response
 }

@@ -1,0 +1,229 @@
+"""Validates every JSON answer and every streamed object against OpenAI's own schemas.
+
+`contract/openapi.yaml` is the judge, except where recorded traffic of the real
+API contradicts it: those places are listed, each with its reason, in `AMENDMENTS`.
+Key order, which a schema cannot say, is compared with the recorded objects.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import yaml
+
+Json = dict[str, Any]
+CONTRACT = Path(__file__).parent.parent / "contract"
+
+ROUTES: list[tuple[str, str, str]] = [
+    ("GET", r"/assistants", "ListAssistantsResponse"),
+    ("POST", r"/assistants(/[^/]+)?", "AssistantObject"),
+    ("GET", r"/assistants/[^/]+", "AssistantObject"),
+    ("DELETE", r"/assistants/[^/]+", "DeleteAssistantResponse"),
+    ("POST", r"/threads/runs", "RunObject"),
+    ("POST", r"/threads(/[^/]+)?", "ThreadObject"),
+    ("GET", r"/threads/[^/]+", "ThreadObject"),
+    ("DELETE", r"/threads/[^/]+", "DeleteThreadResponse"),
+    ("GET", r"/threads/[^/]+/messages", "ListMessagesResponse"),
+    ("POST", r"/threads/[^/]+/messages(/[^/]+)?", "MessageObject"),
+    ("GET", r"/threads/[^/]+/messages/[^/]+", "MessageObject"),
+    ("DELETE", r"/threads/[^/]+/messages/[^/]+", "DeleteMessageResponse"),
+    ("GET", r"/threads/[^/]+/runs", "ListRunsResponse"),
+    ("POST", r"/threads/[^/]+/runs(/[^/]+(/cancel|/submit_tool_outputs)?)?", "RunObject"),
+    ("GET", r"/threads/[^/]+/runs/[^/]+", "RunObject"),
+    ("GET", r"/threads/[^/]+/runs/[^/]+/steps", "ListRunStepsResponse"),
+    ("GET", r"/threads/[^/]+/runs/[^/]+/steps/[^/]+", "RunStepObject"),
+    ("GET", r"/models", "ListModelsResponse"),
+    ("GET", r"/models/[^/]+", "Model"),
+]
+PASSED_THROUGH = re.compile(r"/(chat/completions|embeddings)")
+
+OBJECTS = {
+    "thread": "ThreadObject",
+    "thread.run": "RunObject",
+    "thread.run.step": "RunStepObject",
+    "thread.message": "MessageObject",
+}
+# The document has no schemas for deltas; `streams.py` knows their shapes.
+DELTAS = {"thread.run.step.delta", "thread.message.delta"}
+
+# -- where recorded reality differs from the document ----------------------------------
+
+
+def _run_instructions_may_be_null(schemas: Json) -> None:
+    """Recorded runs have `instructions: null` when the assistant has none."""
+    _allow_null(schemas["RunObject"]["properties"], "instructions")
+
+
+def _token_limits_may_be_small(schemas: Json) -> None:
+    """The recorded run of 2024 was accepted with max_completion_tokens 16."""
+    for key in ("max_prompt_tokens", "max_completion_tokens"):
+        _each_object(schemas["RunObject"]["properties"][key], lambda s: s.pop("minimum", None))
+
+
+def _empty_lists_have_null_ids(schemas: Json) -> None:
+    """Recorded empty lists carry `first_id: null` and `last_id: null`."""
+    for name, schema in schemas.items():
+        if name.startswith("List") and "first_id" in schema.get("properties", {}):
+            _allow_null(schema["properties"], "first_id")
+            _allow_null(schema["properties"], "last_id")
+
+
+def _runs_may_have_as_many_tools_as_assistants(schemas: Json) -> None:
+    """The document says 20 for a run and 128 for the assistant whose tools it copies."""
+    schemas["RunObject"]["properties"]["tools"]["maxItems"] = 128
+
+
+AMENDMENTS: list[Callable[[Json], None]] = [
+    _run_instructions_may_be_null,
+    _token_limits_may_be_small,
+    _empty_lists_have_null_ids,
+    _runs_may_have_as_many_tools_as_assistants,
+]
+
+# -- key order, as recorded ------------------------------------------------------------
+
+KEY_ORDER: dict[str, list[str]] = {
+    "assistant": (
+        "id object created_at name description model instructions tools top_p temperature "
+        "reasoning_effort tool_resources metadata response_format"
+    ).split(),
+    "thread": "id object created_at metadata tool_resources".split(),
+    "thread.message": (
+        "id object created_at assistant_id thread_id run_id status incomplete_details "
+        "incomplete_at completed_at role content attachments metadata"
+    ).split(),
+    "thread.run": (
+        "id object created_at assistant_id thread_id status started_at expires_at cancelled_at "
+        "failed_at completed_at required_action last_error model instructions tools tool_resources "
+        "metadata temperature top_p reasoning_effort max_completion_tokens max_prompt_tokens "
+        "truncation_strategy incomplete_details usage response_format tool_choice "
+        "parallel_tool_calls"
+    ).split(),
+    "thread.run.step": (
+        "id object created_at run_id assistant_id thread_id type status cancelled_at completed_at "
+        "expires_at failed_at last_error step_details usage"
+    ).split(),
+    "list": "object data first_id last_id has_more".split(),
+    "assistant.deleted": "id object deleted".split(),
+    "thread.deleted": "id object deleted".split(),
+    "thread.message.deleted": "id object deleted".split(),
+}
+# The document requires these of steps; the real API leaves them out. We send them.
+BEYOND_RECORDED = {"thread.run.step": {"expired_at", "metadata"}}
+
+
+def key_order_problems(value: object) -> Iterable[str]:
+    """Objects that have other keys, or in another order, than the real API's."""
+    if isinstance(value, list):
+        for item in value:
+            yield from key_order_problems(item)
+    if not isinstance(value, dict):
+        return
+    kind = value.get("object")
+    is_models = kind == "list" and "first_id" not in value
+    if kind in KEY_ORDER and not is_models:
+        extra = BEYOND_RECORDED.get(kind, set())
+        keys = [key for key in value if key not in extra]
+        if keys != KEY_ORDER[kind]:
+            yield f"keys of {kind} are {keys}"
+        if not extra <= set(value):
+            yield f"{kind} lacks {sorted(extra - set(value))}"
+    yield from key_order_problems(value.get("data"))
+
+
+# -- the document as validators --------------------------------------------------------
+
+
+@functools.cache
+def _components() -> Json:
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    with (CONTRACT / "openapi.yaml").open("rb") as file:
+        components = yaml.load(file, Loader=loader)["components"]
+    schemas = _without_nullable(components["schemas"])
+    for amend in AMENDMENTS:
+        amend(schemas)
+    return {"schemas": schemas}
+
+
+def _without_nullable(value: Any) -> Any:
+    """`nullable: true` is 3.0's way; in a 3.1 document it would mean nothing."""
+    if isinstance(value, list):
+        return [_without_nullable(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    rest = {key: _without_nullable(inner) for key, inner in value.items() if key != "nullable"}
+    if value.get("nullable") is not True:
+        return rest
+    if set(rest) == {"allOf"} or not rest:
+        return rest or True
+    return {"anyOf": [rest, {"type": "null"}]}
+
+
+def _allow_null(properties: Json, key: str) -> None:
+    properties[key] = {"anyOf": [properties[key], {"type": "null"}]}
+
+
+def _each_object(value: Any, change: Callable[[Json], Any]) -> None:
+    if isinstance(value, dict):
+        change(value)
+        for inner in value.values():
+            _each_object(inner, change)
+    elif isinstance(value, list):
+        for inner in value:
+            _each_object(inner, change)
+
+
+@functools.cache
+def _validator(name: str) -> jsonschema_rs.Draft202012Validator:
+    schema = {"$ref": f"#/components/schemas/{name}", "components": _components()}
+    return jsonschema_rs.Draft202012Validator(schema)
+
+
+def problems(name: str, value: object) -> list[str]:
+    """What is wrong with a value by the document's schema `name`."""
+    found = []
+    for error in _validator(name).iter_errors(value):
+        where = "/".join(str(part) for part in error.instance_path)
+        found.append(f"{name}: {where}: {error.message[:300]}")
+    return found
+
+
+def answer_problems(method: str, path: str, status: int, body: object) -> list[str]:
+    """What is wrong with a whole JSON answer."""
+    if status >= 400:
+        return error_problems(body)
+    path = path.partition("?")[0].removeprefix("/v1")
+    if PASSED_THROUGH.fullmatch(path):
+        return []
+    for route_method, pattern, name in ROUTES:
+        if method == route_method and re.fullmatch(pattern, path):
+            return problems(name, body) + list(key_order_problems(body))
+    return [f"no schema is known for {method} {path}, which answered {status}"]
+
+
+def error_problems(body: object) -> list[str]:
+    """Errors are `{"error": {message, type, param, code}}`, in this order."""
+    found = problems("ErrorResponse", body)
+    if isinstance(body, dict) and isinstance(body.get("error"), dict):
+        if list(body["error"]) != ["message", "type", "param", "code"]:
+            found.append(f"an error with keys {list(body['error'])}")
+        if not body["error"].get("message"):
+            found.append("an error without a message")
+    return found
+
+
+def event_problems(name: str, data: object) -> list[str]:
+    """What is wrong with one streamed object."""
+    if name in {"done", "error"} or not isinstance(data, dict):
+        return []
+    kind = data.get("object")
+    if kind in DELTAS:
+        return []
+    if kind not in OBJECTS:
+        return [f"`{name}` carries an object of type {kind!r}"]
+    return problems(OBJECTS[kind], data) + list(key_order_problems(data))

@@ -1,0 +1,171 @@
+"""Servers, clients and scripted models for all tests."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import openai
+import pytest
+
+from harness import postgres
+from harness.ledger import Ledger
+from harness.scripted import Model, ScriptedUpstream
+from harness.sdk import SDK_VERSION, http_client, httpx, openai_client
+from harness.server import BINARY, Adjutant
+from harness.story import Story
+
+# Quick retries, so that faults of the upstream are tested in real time.
+SETTINGS = {"ADJUTANT_LOG": "info"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--db", choices=["sqlite", "postgres", "both"], default="both")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "db" in metafunc.fixturenames:
+        chosen = metafunc.config.getoption("--db")
+        databases = ["sqlite", "postgres"] if chosen == "both" else [chosen]
+        metafunc.parametrize("db", databases, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What no SDK takes part in is tested once, with the newest."""
+    if SDK_VERSION >= (3, 0):
+        return
+    once = [item for item in items if item.get_closest_marker("once")]
+    config.hook.pytest_deselected(items=once)
+    items[:] = [item for item in items if item not in once]
+
+
+def pytest_report_header() -> list[str]:
+    return [f"openai {openai.__version__}, testing {BINARY}"]
+
+
+class Servers:
+    """Starts a server for a database and settings once, and lends it to every test."""
+
+    def __init__(self, folder: Path, upstream: ScriptedUpstream) -> None:
+        self._folder = folder
+        self._upstream = upstream
+        self._shared: dict[tuple[object, ...], Adjutant] = {}
+        self._all: list[Adjutant] = []
+        self._postgres: postgres.Postgres | None = None
+        self._numbers = itertools.count(1)
+
+    def shared(self, db: str, **settings: str) -> Adjutant:
+        key = (db, *sorted(settings.items()))
+        if key not in self._shared or not self._shared[key].is_running:
+            self._shared[key] = self.new(db, settings=settings)
+        return self._shared[key]
+
+    def new(
+        self,
+        db: str,
+        *,
+        settings: dict[str, str] | None = None,
+        upstream: str | None = None,
+        **options: object,
+    ) -> Adjutant:
+        """A server that belongs to one test alone."""
+        number = next(self._numbers)
+        server = Adjutant(
+            self._folder / f"server-{number}",
+            upstream=upstream or self._upstream.base_url,
+            database_url=self._database(number) if db == "postgres" else None,
+            settings={**SETTINGS, **(settings or {})},
+            **options,
+        )
+        self._all.append(server)
+        return server
+
+    def _database(self, number: int) -> str:
+        url = os.environ.get(postgres.VARIABLE)
+        if not url:
+            self._postgres = self._postgres or postgres.Postgres()
+            url = self._postgres.url
+        return postgres.create_database(url, f"adjutant_{os.getpid()}_{number}")
+
+    def take_panics(self) -> list[str]:
+        panics = [panic for server in self._all for panic in server.panics]
+        for server in self._all:
+            server.panics.clear()
+        return panics
+
+    def stop(self) -> None:
+        for server in self._all:
+            server.ask_to_stop()
+        for server in self._all:
+            server.stop()
+        if self._postgres:
+            self._postgres.stop()
+
+
+@pytest.fixture(scope="session")
+def upstream() -> Iterator[ScriptedUpstream]:
+    upstream = ScriptedUpstream()
+    yield upstream
+    upstream.stop()
+
+
+@pytest.fixture(scope="session")
+def servers(upstream: ScriptedUpstream) -> Iterator[Servers]:
+    with tempfile.TemporaryDirectory(prefix="adjutant-tests-") as folder:
+        servers = Servers(Path(folder), upstream)
+        yield servers
+        servers.stop()
+
+
+@pytest.fixture
+def server(servers: Servers, db: str) -> Adjutant:
+    """The ordinary server that most tests share."""
+    return servers.shared(db)
+
+
+@pytest.fixture
+def ledger(servers: Servers) -> Iterator[Ledger]:
+    """Holds all traffic; whatever a checker found wrong with it fails the test."""
+    ledger = Ledger()
+    yield ledger
+    panics = servers.take_panics()
+    assert not ledger.problems, "wrong on the wire:\n" + "\n".join(ledger.problems[:20])
+    assert not panics, f"the server panicked: {panics}"
+
+
+@pytest.fixture
+def model(upstream: ScriptedUpstream) -> Iterator[Model]:
+    """A model whose answers this test writes. It must be asked all and only what is scripted."""
+    model = upstream.model()
+    yield model
+    model.close()
+    unscripted = [seen.said[-1:] for seen in model.unscripted]
+    assert not unscripted, f"the model was asked more than was scripted: {unscripted}"
+    assert not model.unused_turns, f"{model.unused_turns} scripted answers were never asked for"
+
+
+@pytest.fixture
+def client(server: Adjutant, ledger: Ledger) -> openai.OpenAI:
+    """The official SDK, connected to the ordinary server."""
+    return openai_client(server.base_url, ledger)
+
+
+@pytest.fixture
+def http(server: Adjutant, ledger: Ledger) -> httpx.Client:
+    """A bare HTTP client on the ordinary server, with the headers an SDK would send."""
+    return http_client(server.base_url, ledger)
+
+
+@pytest.fixture
+def story(client: openai.OpenAI, model: Model, ledger: Ledger) -> Story:
+    """Assistants, threads and runs in few words."""
+    return Story(client, model, ledger)
+
+
+@pytest.fixture
+def connect(model: Model, ledger: Ledger) -> Callable[[Adjutant], Story]:
+    """The same on a server that the test chose."""
+    return lambda server: Story(openai_client(server.base_url, ledger), model, ledger)

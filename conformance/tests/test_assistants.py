@@ -1,0 +1,152 @@
+"""Assistants: made, read, changed, listed, deleted, as the real API does it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import openai
+import pytest
+
+from harness.sdk import httpx
+from harness.story import Story, function_tool
+
+Json = dict[str, Any]
+
+
+def test_an_assistant_comes_back_with_every_default_filled_in(http: httpx.Client) -> None:
+    """A new assistant has all keys of the real API, in its order, with its defaults."""
+    assistant = http.post("/assistants", json={"model": "gpt-4o"}).json()
+    assert assistant.pop("id").startswith("asst_")
+    assert isinstance(assistant.pop("created_at"), int)
+    assert assistant == {
+        "object": "assistant",
+        "name": None,
+        "description": None,
+        "model": "gpt-4o",
+        "instructions": None,
+        "tools": [],
+        "top_p": 1.0,
+        "temperature": 1.0,
+        "reasoning_effort": None,
+        "tool_resources": {},
+        "metadata": {},
+        "response_format": "auto",
+    }
+
+
+def test_ids_have_the_recorded_form(story: Story) -> None:
+    kind, _, rest = story.assistant().id.partition("_")
+    assert kind == "asst" and len(rest) == 24 and rest.isalnum()
+
+
+def test_everything_said_about_an_assistant_is_kept(http: httpx.Client) -> None:
+    """Whatever a program stores it reads back unchanged, in any script."""
+    said: Json = {
+        "model": "gpt-4o",
+        "name": "수학 선생님 🧮",
+        "description": "Écrit en français",
+        "instructions": "Use ≤ and \u0000-free text\n\tonly.",
+        "metadata": {"ключ": "значение", "empty": ""},
+        "temperature": 0.2,
+        "top_p": 0.5,
+        "response_format": {"type": "json_object"},
+        "reasoning_effort": "low",
+    }
+    said["instructions"] = said["instructions"].replace("\u0000", "")
+    created = http.post("/assistants", json=said).json()
+    read = http.get(f"/assistants/{created['id']}").json()
+    assert created == read
+    assert {key: read[key] for key in said} == said
+
+
+TOOLS: list[tuple[Json, Json]] = [
+    ({"type": "code_interpreter"}, {"type": "code_interpreter"}),
+    (
+        {"type": "function", "function": {"name": "now"}},
+        {
+            "type": "function",
+            "function": {
+                "name": "now",
+                "description": None,
+                "parameters": {"type": "object", "properties": {}},
+                "strict": False,
+            },
+        },
+    ),
+    (
+        {"type": "file_search"},
+        {
+            "type": "file_search",
+            "file_search": {
+                "ranking_options": {
+                    "ranker": "default_2024_08_21",
+                    "score_threshold": 0.0,
+                    "hybrid_search": None,
+                }
+            },
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "stored"), TOOLS, ids=["code", "function", "file_search"])
+def test_tools_are_normalised_as_recorded(http: httpx.Client, given: Json, stored: Json) -> None:
+    """Clients that compare tools see the forms that the real API gives back."""
+    tool = http.post("/assistants", json={"model": "m", "tools": [given]}).json()["tools"][0]
+    if stored["type"] == "function":
+        tool["function"].setdefault("description", None)
+    assert tool == stored
+
+
+def test_a_json_schema_keeps_its_key_order(http: httpx.Client) -> None:
+    """Models read schemas; the order that the author chose is the author's."""
+    properties = {"zebra": {"type": "string"}, "apple": {"type": "integer"}, "mango": {}}
+    tool = function_tool("f", **properties)
+    answer = http.post("/assistants", json={"model": "m", "tools": [tool]}).json()
+    kept = answer["tools"][0]["function"]["parameters"]["properties"]
+    assert list(kept) == ["zebra", "apple", "mango"]
+
+
+def test_a_change_touches_only_what_it_names(story: Story) -> None:
+    """Absent leaves alone, null clears, a value sets."""
+    made = story.assistant(name="Ada", description="A helper", metadata={"a": "1"})
+    changed = story.client.beta.assistants.update(made.id, name="Grace")
+    assert (changed.name, changed.description, changed.metadata) == (
+        "Grace",
+        "A helper",
+        {"a": "1"},
+    )
+    cleared = story.client.beta.assistants.update(made.id, extra_body={"description": None})
+    assert (cleared.name, cleared.description) == ("Grace", None)
+    assert (cleared.id, cleared.created_at) == (made.id, made.created_at)
+
+
+def test_metadata_is_replaced_as_a_whole(story: Story) -> None:
+    made = story.assistant(metadata={"a": "1", "b": "2"})
+    assert story.client.beta.assistants.update(made.id, metadata={"c": "3"}).metadata == {"c": "3"}
+    assert story.client.beta.assistants.update(made.id, metadata={}).metadata == {}
+
+
+def test_a_deleted_assistant_is_gone(story: Story) -> None:
+    made = story.assistant()
+    gone = story.client.beta.assistants.delete(made.id)
+    assert (gone.id, gone.object, gone.deleted) == (made.id, "assistant.deleted", True)
+    with pytest.raises(openai.NotFoundError):
+        story.client.beta.assistants.retrieve(made.id)
+    with pytest.raises(openai.NotFoundError):
+        story.client.beta.assistants.delete(made.id)
+
+
+def test_null_for_an_optional_field_means_its_default(http: httpx.Client) -> None:
+    said = {"model": "m", "name": None, "tools": None, "metadata": None, "temperature": None}
+    answer = http.post("/assistants", json=said).json()
+    assert answer["tools"] == [] and answer["metadata"] == {} and answer["temperature"] == 1.0
+
+
+def test_deleting_an_assistant_leaves_its_threads(story: Story) -> None:
+    assistant = story.assistant(instructions="Be brief.")
+    story.model.says("Hello.")
+    run = story.ask("Hi", assistant=assistant)
+    story.client.beta.assistants.delete(assistant.id)
+    assert story.messages(run.thread_id) == [("user", "Hi"), ("assistant", "Hello.")]
+    assert story.look(run).status == "completed"

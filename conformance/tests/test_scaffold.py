@@ -1,0 +1,323 @@
+"""The suite's own tools are tested first: a checker that never complains proves nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness import postgres, recorded, schema
+from harness.scripted import BreakOff, Call, Model, ScriptedUpstream, Usage, Wire, chunk_bytes
+from harness.sdk import httpx
+from harness.streams import Checker, Event
+
+pytestmark = pytest.mark.once
+Events = list[Event]
+
+
+# -- the stream checker ----------------------------------------------------------------
+@pytest.mark.parametrize("name", recorded.STREAMS)
+def test_the_checker_accepts_what_the_real_api_sent(name: str) -> None:
+    assert recorded.stream(name).violations == []
+
+
+@pytest.mark.parametrize("name", recorded.STREAMS)
+def test_the_checker_does_not_mind_how_bytes_are_split(name: str) -> None:
+    checker = Checker(recorded.STREAMS[name], year=2024 if "2024" in name else 2025)
+    for byte in recorded.stream_bytes(name):
+        checker.feed(bytes([byte]))
+    assert checker.close() == []
+
+
+def rewritten(events: Events) -> bytes:
+    def data(event: Event) -> str:
+        return event.data if event.name == "done" else json.dumps(event.data)
+
+    return "".join(f"event: {e.name}\ndata: {data(e)}\n\n" for e in events).encode()
+
+
+def position(events: Events, name: str, number: int = 0) -> int:
+    return [i for i, event in enumerate(events) if event.name == name][number]
+
+
+def drop(name: str, number: int = 0) -> Callable[[Events], None]:
+    return lambda events: events.pop(position(events, name, number)) and None
+
+
+def swap(first: str, second: str) -> Callable[[Events], None]:
+    def change(events: Events) -> None:
+        i, j = position(events, first), position(events, second)
+        events[i], events[j] = events[j], events[i]
+
+    return change
+
+
+def repeat(name: str) -> Callable[[Events], None]:
+    return lambda events: events.insert(position(events, name), events[position(events, name)])
+
+
+def edit(name: str, change: Callable[[Any], Any], number: int = 0) -> Callable[[Events], None]:
+    return lambda events: change(events[position(events, name, number)].data) and None
+
+
+def part(data: Any) -> Any:
+    return data["delta"]["content"][0]
+
+
+def call(data: Any) -> Any:
+    return data["delta"]["step_details"]["tool_calls"][0]
+
+
+def rename(name: str, to: str) -> Callable[[Events], None]:
+    def change(events: Events) -> None:
+        i = position(events, name)
+        events[i] = Event(to, events[i].data)
+
+    return change
+
+
+TEXT, CALLS, SUBMIT = (
+    "02_stream_text",
+    "03_stream_function_requires_action",
+    "04_stream_submit_tool_outputs",
+)
+MESSAGE_DELTA, STEP_DELTA = "thread.message.delta", "thread.run.step.delta"
+DAMAGE: list[tuple[str, str, Callable[[Events], None]]] = [
+    (TEXT, "preamble", drop("thread.run.created")),
+    (TEXT, "order", drop("thread.run.queued")),
+    (TEXT, "order", drop("thread.run.in_progress")),
+    (TEXT, "preamble", drop("thread.run.step.in_progress")),
+    (TEXT, "created first", drop("thread.run.step.created")),
+    (TEXT, "created first", drop("thread.message.created")),
+    (TEXT, "preamble", drop("thread.message.in_progress")),
+    (TEXT, "adds up", drop(MESSAGE_DELTA, 3)),
+    (TEXT, "message block", drop("thread.message.completed")),
+    (TEXT, "one at a time", drop("thread.run.step.completed")),
+    (TEXT, "terminal", drop("thread.run.completed")),
+    (TEXT, "done", drop("done")),
+    (TEXT, "done", repeat("done")),
+    (TEXT, "order", repeat("thread.run.completed")),
+    (TEXT, "one at a time", repeat("thread.run.step.created")),
+    (TEXT, "one at a time", repeat("thread.message.created")),
+    (TEXT, "one at a time", swap("thread.message.completed", "thread.run.step.completed")),
+    (TEXT, "names", rename("thread.run.queued", "thread.run.waiting")),
+    (TEXT, "status", rename("thread.run.completed", "thread.run.failed")),
+    (TEXT, "index", edit(MESSAGE_DELTA, lambda d: part(d).pop("index"))),
+    (TEXT, "index", edit(MESSAGE_DELTA, lambda d: part(d).update(index=1))),
+    (TEXT, "first delta", edit(MESSAGE_DELTA, lambda d: part(d)["text"].pop("annotations"))),
+    (TEXT, "deltas", edit(MESSAGE_DELTA, lambda d: part(d)["text"].update(value=None), 4)),
+    (TEXT, "no repeats", edit(MESSAGE_DELTA, lambda d: part(d)["text"].update(annotations=[]), 4)),
+    (TEXT, "deltas", edit(MESSAGE_DELTA, lambda d: d.update(status="in_progress"))),
+    (TEXT, "created first", edit(MESSAGE_DELTA, lambda d: d.update(id="msg_other"), 4)),
+    (TEXT, "empty at first", edit("thread.message.created", lambda d: d.update(content=[{}]))),
+    (TEXT, "constants", edit("thread.run.completed", lambda d: d.update(id="run_other"))),
+    (TEXT, "constants", edit("thread.run.in_progress", lambda d: d.pop("metadata"))),
+    (TEXT, "usage", edit("thread.run.step.completed", lambda d: d.update(usage=None))),
+    (TEXT, "usage", edit("thread.run.completed", lambda d: d["usage"].update(total_tokens=1))),
+    (TEXT, "nulls", edit("thread.run.completed", lambda d: d.update(completed_at=None))),
+    (TEXT, "nulls", edit("thread.run.completed", lambda d: d.update(expires_at=1))),
+    (TEXT, "nulls", edit("thread.run.in_progress", lambda d: d.update(started_at=None))),
+    (CALLS, "preamble", drop("thread.created")),
+    (CALLS, "constants", edit("thread.created", lambda d: d.update(id="thread_other"))),
+    (CALLS, "first delta", edit(STEP_DELTA, lambda d: call(d).pop("id"))),
+    (CALLS, "no repeats", edit(STEP_DELTA, lambda d: call(d).update(id="call_1"), 1)),
+    (CALLS, "no repeats", edit(STEP_DELTA, lambda d: call(d)["function"].update(name="f"), 1)),
+    (CALLS, "deltas", edit(STEP_DELTA, lambda d: call(d)["function"].update(arguments=None), 1)),
+    (CALLS, "index", edit(STEP_DELTA, lambda d: call(d).update(index=1))),
+    (CALLS, "adds up", drop(STEP_DELTA, 1)),
+    (CALLS, "created first", drop("thread.run.step.created")),
+    (CALLS, "terminal", drop("thread.run.requires_action")),
+    (SUBMIT, "preamble", drop("thread.run.step.completed")),
+    (
+        SUBMIT,
+        "outputs",
+        edit(
+            "thread.run.step.completed",
+            lambda d: d["step_details"]["tool_calls"][0]["function"].update(output=None),
+        ),
+    ),
+    (SUBMIT, "order", drop("thread.run.queued")),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "rule", "damage"),
+    DAMAGE,
+    ids=[f"{n[:2]}-{r}-{i}" for i, (n, r, _) in enumerate(DAMAGE)],
+)
+def test_the_checker_catches(name: str, rule: str, damage: Callable[[Events], None]) -> None:
+    events = copy.deepcopy(recorded.stream(name).events)
+    damage(events)
+    checker = Checker(recorded.STREAMS[name])
+    checker.feed(rewritten(events))
+    checker.close()
+    broken = {violation.partition(":")[0] for violation in checker.violations}
+    assert rule in broken
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        b"data: [DONE]\n\n",
+        b"event: done\ndata: [DONE]\n",
+        b"event: done\r\ndata: [DONE]\r\n\r\n",
+        b'event: thread.run.created\ndata: {"id":\ndata: 1}\n\n',
+        b"event: thread.run.created\ndata: {]\n\n",
+        b"id: 1\nevent: done\ndata: [DONE]\n\n",
+    ],
+)
+def test_the_checker_is_strict_about_the_form_of_events(form: bytes) -> None:
+    checker = Checker("run")
+    checker.feed(form)
+    assert any(violation.startswith("form") for violation in checker.close())
+
+
+def test_the_checker_wants_the_right_content_type() -> None:
+    checker = Checker("run")
+    checker.head(200, "application/json")
+    assert checker.violations
+
+
+# -- the schemas -----------------------------------------------------------------------
+def test_recorded_answers_fit_the_schemas_once_the_documented_keys_are_added() -> None:
+    """What the document requires and the real API leaves out is known exactly, so we can add it."""
+    wrong = [
+        problem
+        for exchange in (x for xs in recorded.exchanges(REST).values() for x in xs)
+        for problem in rest_problems(exchange)
+    ]
+    assert wrong == []
+
+
+REST = "01_rest_run_text_and_function_polling"
+
+
+def rest_problems(exchange: dict[str, Any]) -> list[str]:
+    request, answer = exchange["request"], completed(copy.deepcopy(exchange["response"]))
+    return schema.answer_problems(request["method"], request["path"], exchange["status"], answer)
+
+
+def completed(answer: Any) -> Any:
+    for item in answer.get("data", [answer]):
+        if item["object"] == "thread.message":
+            head = {key: item.pop(key) for key in list(item)[:6]}
+            item.pop("file_ids", None)
+            rest = {**item, "attachments": [], "metadata": item.pop("metadata")}
+            rest["metadata"] = rest.pop("metadata")
+            nulls = {"incomplete_details": None, "incomplete_at": None, "completed_at": None}
+            item.clear()
+            item.update({**head, "status": "completed", **nulls, **rest})
+    return answer
+
+
+@pytest.mark.parametrize("case", recorded.http_errors())
+def test_recorded_errors_fit_the_schema(case: str) -> None:
+    body = recorded.http_errors()[case]["body"]
+    assert schema.error_problems({"error": body["error"]}) == []
+
+
+def test_the_schemas_catch_a_wrong_type_a_missing_key_and_a_wrong_order() -> None:
+    thread = {
+        "id": "thread_1",
+        "object": "thread",
+        "created_at": 1,
+        "metadata": {},
+        "tool_resources": {},
+    }
+
+    def wrong(value: Any) -> list[str]:
+        return schema.answer_problems("GET", "/v1/threads/thread_1", 200, value)
+
+    assert wrong(thread) == []
+    assert wrong({**thread, "created_at": "now"})
+    assert wrong({key: thread[key] for key in list(thread)[1:]})
+    assert wrong(dict(reversed(thread.items())))
+    assert schema.answer_problems("GET", "/v1/unheard-of", 200, {})
+
+
+# -- the scripted upstream -------------------------------------------------------------
+def ask(upstream: ScriptedUpstream, model: Model, **options: Any) -> httpx.Response:
+    body = {"model": model.name, "messages": [{"role": "user", "content": "Hi"}], **options}
+    return httpx.post(f"{upstream.base_url}/chat/completions", json=body)
+
+
+def streamed(answer: httpx.Response) -> list[Any]:
+    datas = [
+        line.partition(":")[2].strip()
+        for line in answer.text.splitlines()
+        if line.startswith("data")
+    ]
+    assert datas[-1] == "[DONE]"
+    return [json.loads(data) for data in datas[:-1]]
+
+
+def test_the_scripted_model_says_what_the_test_wrote(
+    upstream: ScriptedUpstream, model: Model
+) -> None:
+    model.says("안녕", " 🌮", usage=Usage(prompt=3, completion=2))
+    chunks = streamed(ask(upstream, model, stream=True, stream_options={"include_usage": True}))
+    words = [c["choices"][0]["delta"].get("content") for c in chunks if c["choices"]]
+    assert words == ["", "안녕", " 🌮", None]
+    assert chunks[-1]["usage"]["total_tokens"] == 5
+    assert model.requests[0].last_user_text == "Hi"
+
+
+def test_the_scripted_model_calls_functions(upstream: ScriptedUpstream, model: Model) -> None:
+    model.calls_all(Call("f", {"a": "a long argument"}), Call("g", "{broken"), saying="Let me see.")
+    chunks = streamed(ask(upstream, model, stream=True))
+    parts = [part for c in chunks for part in c["choices"][0]["delta"].get("tool_calls", [])]
+    text = ["".join(p["function"]["arguments"] for p in parts if p["index"] == i) for i in (0, 1)]
+    assert text == ['{"a":"a long argument"}', "{broken"]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7])
+def test_odd_bytes_do_not_change_the_words(
+    upstream: ScriptedUpstream, model: Model, size: int
+) -> None:
+    wire = Wire(newline="\r\n", space="", comment_before_each=True, bytes_per_write=size)
+    model.says("한국", "🌮", wire=wire)
+    chunks = streamed(ask(upstream, model, stream=True))
+    assert [c["choices"][0]["delta"].get("content") for c in chunks] == ["", "한국", "🌮", None]
+
+
+def test_the_scripted_model_breaks_off(upstream: ScriptedUpstream, model: Model) -> None:
+    model.sends(chunk_bytes(model.name, "Half"), BreakOff())
+    with pytest.raises(httpx.TransportError):
+        ask(upstream, model, stream=True)
+
+
+def test_the_scripted_model_notices_that_its_client_left(
+    upstream: ScriptedUpstream, model: Model
+) -> None:
+    model.says("Hello", model.gate())
+    body = {"model": model.name, "messages": [], "stream": True}
+    with httpx.stream("POST", f"{upstream.base_url}/chat/completions", json=body):
+        model.wait_for_requests(1)
+    assert model.requests[0].gone.wait(5)
+
+
+def test_a_model_is_asked_only_what_was_scripted(upstream: ScriptedUpstream) -> None:
+    model = upstream.model()
+    assert ask(upstream, model).status_code == 400
+    assert len(model.unscripted) == 1
+
+
+# -- PostgreSQL ------------------------------------------------------------------------
+def test_postgres_starts_serves_and_leaves_nothing_behind() -> None:
+    count = "import os, sys; print(os.environ['ADJUTANT_TEST_POSTGRES'])"
+    command = [sys.executable, "-m", "harness.postgres", sys.executable, "-c", count]
+    environment = {k: v for k, v in os.environ.items() if k != postgres.VARIABLE}
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, cwd=schema.CONTRACT.parent
+    )
+    assert done.returncode == 0, done.stderr
+    port = int(done.stdout.strip().rpartition(":")[2])
+    with pytest.raises(subprocess.CalledProcessError):
+        postgres.create_database(f"postgres://adjutant@127.0.0.1:{port}", "too_late")
