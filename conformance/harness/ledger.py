@@ -103,4 +103,6 @@ class StreamEntry:
 
 def _api_path(path: str) -> str:
     """Azure's and OpenAI's flavours of a path are checked alike."""
-    return path.removeprefix("/openai") if path.startswith("/openai/v1/") else path
+    if not path.startswith("/openai/"):
+        return path
+    return "/v1/" + path.removeprefix("/openai/").removeprefix("v1/")

@@ -1,4 +1,4 @@
-"""Other ways in: Azure's clients, browsers, clients without the beta header, and who is kept out."""
+"""Other ways in: Azure's clients, browsers, clients without the beta header; who is kept out."""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def test_too_large_a_body_is_refused_before_it_is_read(server: Adjutant) -> None
     """The server does not wait for a gigabyte that it will not take."""
     host, _, port = server.address.removeprefix("http://").partition(":")
     head = (
-        "POST /v1/threads HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        f"POST /v1/threads HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Type: application/json\r\n"
         "Authorization: Bearer anything\r\nOpenAI-Beta: assistants=v2\r\n"
         f"Content-Length: {2**30}\r\n\r\n"
     )

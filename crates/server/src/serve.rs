@@ -1,7 +1,7 @@
 //! Starting and stopping the server, and looking at its settings without starting it.
 
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::app::App;
 use crate::config::Config;
 use crate::store::{Place, Store};
+use crate::upstream::Progress;
 use crate::{http, upstream};
 
 /// How long open requests and streams may take to end once the server is asked to stop.
@@ -27,6 +28,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let (store, _lock) = Store::open(&place(&config)).await?;
     let upstreams = upstream::open(&config).await?;
     say(&upstreams.in_words())?;
+    let shown = Mutex::new(None);
+    upstreams.prepare(&|progress| show(&progress, &shown)).await.context(
+        "There is no model to answer. Name a server with --upstream, set OPENAI_API_KEY, or mend this",
+    )?;
     if accepted == 0 {
         say("No keys are configured: every key is accepted, on this machine only.")?;
     }
@@ -41,6 +46,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let alone = config.database_url.is_empty();
     let worker = tokio::spawn(Arc::clone(&app.engine).work(alone));
     say(&format!("Adjutant is listening on http://{address}"))?;
+    tokio::spawn({
+        let upstreams = Arc::clone(&app.upstreams);
+        async move { upstreams.warm_up().await }
+    });
     let listener = listener.tap_io(|connection| {
         // Events are small and must not wait for each other.
         let _ = connection.set_nodelay(true);
@@ -117,6 +126,20 @@ async fn asked_to_stop() {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+}
+
+/// Shows what is being fetched: a line for each step, and for each tenth of a download.
+fn show(progress: &Progress, shown: &Mutex<Option<u64>>) {
+    if let Progress::Download { done, total } = progress {
+        let tenth = (done * 10).checked_div(total.unwrap_or_default());
+        let mut shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+        if tenth.is_none() || *shown == tenth {
+            return;
+        }
+        *shown = tenth;
+    }
+    // Nobody may be there to read it.
+    let _ = say(&format!("  {progress}"));
 }
 
 /// A line for the person who started the server. Scripts read the one with the address.

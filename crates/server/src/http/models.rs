@@ -6,8 +6,8 @@ use adjutant_wire::models::{Model, Models};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Response;
-use axum::http::header::{CONTENT_TYPE, HeaderName};
 
+use futures_util::stream;
 use serde_json::Value;
 
 use super::extract::{Caller, Json, ModelName, Path, body};
@@ -50,13 +50,14 @@ async fn pass_on(app: &App, path: &str, request: Request) -> Result<Response<Bod
     let body = body(request, app).await?;
     refuse_without_model(&body)?;
     let passed = app.upstreams.pass_on(path, body).await?;
-    let mut response = Response::builder().status(passed.status().as_u16());
-    for name in
-        [CONTENT_TYPE, HeaderName::from_static("retry-after"), HeaderName::from_static("x-should-retry")]
-    {
-        if let Some(value) = passed.headers().get(name.as_str()) {
-            response = response.header(name, value.as_bytes());
+    let mut response = Response::builder().status(passed.status());
+    for name in ["content-type", "retry-after", "x-should-retry"] {
+        if let Some(value) = passed.header(name) {
+            response = response.header(name, value);
         }
     }
-    response.body(Body::from_stream(passed.bytes_stream())).map_err(|error| Fault::Broken(error.into()))
+    let pieces = stream::try_unfold(passed, |mut passed| async move {
+        Ok::<_, std::io::Error>(passed.next().await?.map(|piece| (piece, passed)))
+    });
+    response.body(Body::from_stream(pieces)).map_err(|error| Fault::Broken(error.into()))
 }

@@ -66,6 +66,7 @@ pub(super) async fn build(
         temperature: Some(run.temperature).filter(|temperature| *temperature != 1.0),
         top_p: Some(run.top_p).filter(|top_p| *top_p != 1.0),
         max_completion_tokens: run.max_completion_tokens.map(|most| most.saturating_sub(used).max(1)),
+        wants_code: run.tools.contains(&Tool::CodeInterpreter {}),
         reasoning_effort: run.reasoning_effort.map(|effort| effort.as_str().to_owned()),
     })
 }

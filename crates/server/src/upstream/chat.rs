@@ -35,6 +35,22 @@ pub struct ChatRequest {
     /// How long a reasoning model may think.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
+    /// Whether the assistant was given `code_interpreter`, which the model is told nothing of.
+    #[serde(skip)]
+    pub wants_code: bool,
+}
+
+impl ChatRequest {
+    /// Adds a sentence behind the instructions.
+    pub(super) fn append_instructions(&mut self, sentence: &str) {
+        match self.messages.first_mut() {
+            Some(ChatMessage::System { content }) => {
+                content.push('\n');
+                content.push_str(sentence);
+            }
+            _ => self.messages.insert(0, ChatMessage::System { content: sentence.to_owned() }),
+        }
+    }
 }
 
 /// One message of the conversation that the model reads.

@@ -6,7 +6,9 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::Mutex;
 
-use super::routing::{Upstream, Upstreams};
+use super::local::{LocalModel, LocalModelSettings};
+use super::place::{Place, Upstream};
+use super::routing::Upstreams;
 use super::server::{Endpoint, Patience, list_models};
 use crate::config::{Config, ToolProtocol, UpstreamConfig, variable};
 
@@ -22,7 +24,7 @@ const NEIGHBOURS: [(&str, &str); 4] = [
 const GLANCE: Duration = Duration::from_millis(500);
 
 /// Opens the configured upstreams, or the first of: OpenAI if `OPENAI_API_KEY` is set, a neighbour that
-/// answers.
+/// answers, the built-in model.
 ///
 /// # Errors
 /// Where a configured upstream's key or address cannot be used.
@@ -32,7 +34,8 @@ pub async fn open(config: &Config) -> anyhow::Result<Upstreams> {
         all.push(Arc::new(configured(upstream)?));
     }
     if all.is_empty() {
-        all.extend(found(config.listen.port()).await?.map(Arc::new));
+        let found = found(config.listen.port()).await?;
+        all.push(Arc::new(found.map_or_else(|| built_in(config), Ok)?));
     }
     Ok(Upstreams {
         all,
@@ -63,24 +66,44 @@ async fn found(own_port: u16) -> anyhow::Result<Option<Upstream>> {
     let own = format!(":{own_port}/");
     for (name, base_url) in NEIGHBOURS.into_iter().filter(|(_, base_url)| !base_url.contains(&own)) {
         let endpoint = Endpoint { name: name.to_owned(), base_url: base_url.to_owned(), key: None };
-        let candidate = upstream(endpoint, Vec::new(), true, ToolProtocol::Native)?;
-        let listed = list_models(&candidate.client, &candidate.endpoint, GLANCE).await;
-        if listed.is_ok_and(|models| !models.is_empty()) {
+        let candidate = upstream(endpoint.clone(), Vec::new(), true, ToolProtocol::Native)?;
+        if list_models(&candidate.client, &endpoint, GLANCE).await.is_ok_and(|models| !models.is_empty()) {
             return Ok(Some(candidate));
         }
     }
     Ok(None)
 }
 
-pub(super) fn upstream(
+fn built_in(config: &Config) -> anyhow::Result<Upstream> {
+    let settings = &config.local_model;
+    let model = LocalModel::new(LocalModelSettings {
+        data: config.data.clone(),
+        weights: settings.weights.parse().context("the setting local_model.weights")?,
+        context_tokens: settings.context_tokens,
+        threads: settings.threads,
+        idle: Duration::from_secs(settings.idle_seconds),
+    });
+    Ok(Upstream {
+        name: "built-in".to_owned(),
+        client: client("http://127.0.0.1")?,
+        place: Place::Local(model),
+        models: Vec::new(),
+        default: true,
+        // It writes the right calls, though not in the form that its engine waits for.
+        tools: ToolProtocol::Emulated,
+        listed: Mutex::default(),
+    })
+}
+
+fn upstream(
     endpoint: Endpoint,
     models: Vec<String>,
     default: bool,
     tools: ToolProtocol,
 ) -> anyhow::Result<Upstream> {
     let client = client(&endpoint.base_url).with_context(|| format!("upstream `{}`", endpoint.name))?;
-    // A single upstream without a list answers for every name.
-    Ok(Upstream { endpoint, client, models, default, tools, listed: Mutex::new(None) })
+    let (name, place) = (endpoint.name.clone(), Place::Remote(endpoint));
+    Ok(Upstream { name, place, client, models, default, tools, listed: Mutex::default() })
 }
 
 /// A client that does not follow redirects, which would carry the key elsewhere, and that asks no proxy

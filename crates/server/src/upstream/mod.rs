@@ -5,6 +5,8 @@ pub mod chat;
 mod discovery;
 mod emulated;
 mod fault;
+mod local;
+mod place;
 mod routing;
 mod server;
 
@@ -16,17 +18,20 @@ use bytes::Bytes;
 
 pub use discovery::open;
 pub use fault::UpstreamFault;
+pub use local::Progress;
 pub use routing::Upstreams;
 pub use server::Patience;
 
 use crate::config::ToolProtocol;
 use answer::AnswerBody;
 use chat::{ChatDelta, ChatRequest};
+use place::{Place, Reached};
 use routing::Route;
 
 /// An answer of a model that is arriving.
 pub struct Answer {
     body: AnswerBody,
+    _reached: Reached,
     /// Reads calls out of what a model wrote that cannot make them itself.
     emulated: Option<emulated::Parser>,
 }
@@ -58,6 +63,9 @@ impl Upstreams {
             UpstreamFault::lasting(format!("No model answers for the name `{}`.", request.model))
         })?;
         request.model = model;
+        if let (Place::Local(_), true) = (&upstream.place, request.wants_code) {
+            request.append_instructions(local::WITHOUT_CODE);
+        }
         let (request, emulated) = match upstream.tools {
             ToolProtocol::Native => (request, None),
             ToolProtocol::Emulated => {
@@ -65,8 +73,9 @@ impl Upstreams {
                 (emulation.request, Some(emulation.parser))
             }
         };
-        let body = server::ask(&upstream.client, &upstream.endpoint, &request, self.patience).await?;
-        Ok(Answer { body, emulated })
+        let reached = upstream.reach().await?;
+        let body = server::ask(&upstream.client, &reached.endpoint, &request, self.patience).await?;
+        Ok(Answer { body, _reached: reached, emulated })
     }
 
     /// All models by name.
@@ -88,11 +97,7 @@ impl Upstreams {
     ///
     /// # Errors
     /// Where no upstream answers for the name, or it cannot be reached.
-    pub async fn pass_on(
-        &self,
-        path: &str,
-        mut body: serde_json::Value,
-    ) -> Result<reqwest::Response, wire::Error> {
+    pub async fn pass_on(&self, path: &str, mut body: serde_json::Value) -> Result<Passed, wire::Error> {
         let name = body.get("model").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let Some(Route { upstream, model }) = self.route(&name).await else {
             return Err(wire::Error::unknown_model(&name));
@@ -100,13 +105,16 @@ impl Upstreams {
         if let Some(object) = body.as_object_mut() {
             object.insert("model".to_owned(), model.into());
         }
-        let url = format!("{}{path}", upstream.endpoint.base_url);
         let body = Bytes::from(body.to_string());
-        let sending = upstream.client.post(url).headers(upstream.endpoint.headers()).body(body).send();
-        let fault = match tokio::time::timeout(self.patience.idle, sending).await {
-            Ok(Ok(response)) => return Ok(response),
-            Ok(Err(error)) => UpstreamFault::unreachable(&upstream.endpoint.name, &error.to_string()),
-            Err(_) => UpstreamFault::silent(&upstream.endpoint.name, self.patience.idle),
+        let fault = match upstream.reach().await {
+            Err(fault) => fault,
+            Ok(reached) => {
+                match server::pass(&upstream.client, &reached.endpoint, path, body, self.patience.idle).await
+                {
+                    Ok(response) => return Ok(Passed { response, _reached: reached }),
+                    Err(fault) => fault,
+                }
+            }
         };
         let kind = wire::error::Kind::Server;
         Err(wire::Error {
@@ -115,6 +123,32 @@ impl Upstreams {
             code: Some("upstream_unavailable"),
             ..wire::Error::invalid(fault.message)
         })
+    }
+}
+
+/// An upstream's answer as it comes, whatever its status.
+pub struct Passed {
+    response: reqwest::Response,
+    _reached: Reached,
+}
+
+impl Passed {
+    /// The status.
+    pub fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    /// A header's value.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.response.headers().get(name).map(reqwest::header::HeaderValue::as_bytes)
+    }
+
+    /// The next piece of the body; `None` at its end.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, std::io::Error> {
+        self.response.chunk().await.map_err(std::io::Error::other)
     }
 }
 

@@ -124,8 +124,8 @@ fn pause(retry: Retry, attempt: u32) -> Option<Duration> {
     }
 }
 
-/// Sends a body and waits for an answer of status 2xx.
-pub(super) async fn post(
+/// Sends a body and waits for an answer of any status.
+pub(super) async fn pass(
     client: &reqwest::Client,
     endpoint: &Endpoint,
     path: &str,
@@ -134,11 +134,22 @@ pub(super) async fn post(
 ) -> Result<reqwest::Response, UpstreamFault> {
     let url = format!("{}{path}", endpoint.base_url);
     let sending = client.post(url).headers(endpoint.headers()).body(body).send();
-    let response = match tokio::time::timeout(idle, sending).await {
-        Err(_) => return Err(UpstreamFault::silent(&endpoint.name, idle)),
-        Ok(Err(error)) => return Err(UpstreamFault::unreachable(&endpoint.name, &root_cause(&error))),
-        Ok(Ok(response)) => response,
-    };
+    match tokio::time::timeout(idle, sending).await {
+        Err(_) => Err(UpstreamFault::silent(&endpoint.name, idle)),
+        Ok(Err(error)) => Err(UpstreamFault::unreachable(&endpoint.name, &root_cause(&error))),
+        Ok(Ok(response)) => Ok(response),
+    }
+}
+
+/// Sends a body and waits for an answer of status 2xx.
+pub(super) async fn post(
+    client: &reqwest::Client,
+    endpoint: &Endpoint,
+    path: &str,
+    body: Bytes,
+    idle: Duration,
+) -> Result<reqwest::Response, UpstreamFault> {
+    let response = pass(client, endpoint, path, body, idle).await?;
     if response.status().is_success() {
         return Ok(response);
     }

@@ -88,21 +88,26 @@ fn placed(name: &str, mut schema: Value, definitions: &mut Map<String, Value>) -
 fn move_references(schema: &mut Value, root: &str) -> bool {
     match schema {
         Value::Array(items) => items.iter_mut().fold(false, |any, item| move_references(item, root) | any),
-        Value::Object(members) => {
-            let mut any = false;
-            for (key, value) in members.iter_mut() {
-                match value {
-                    Value::String(to) if key == "$ref" && to.starts_with('#') => {
-                        *to = format!("{root}{}", to.trim_start_matches('#'));
-                        any = true;
-                    }
-                    other => any |= move_references(other, root),
-                }
-            }
-            any
-        }
+        Value::Object(members) => members.iter_mut().fold(false, |any, (key, value)| {
+            let here = match value {
+                Value::String(to) if key == "$ref" => move_reference(to, root),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_)
+                | Value::Object(_) => move_references(value, root),
+            };
+            here | any
+        }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
+}
+
+fn move_reference(to: &mut String, root: &str) -> bool {
+    let Some(place) = to.strip_prefix('#') else { return false };
+    *to = format!("{root}{place}");
+    true
 }
 
 /// The part of a schema that servers turn into grammars. What they do not know (patterns, formats, lengths)

@@ -375,7 +375,9 @@ fn transcript(messages: &[ChatMessage]) -> Vec<String> {
         ChatMessage::System { content } => format!("S {content}"),
         ChatMessage::User { content: ChatContent::Text(text) } => format!("U {text}"),
         ChatMessage::Assistant { content: Some(text), .. } => format!("A {text}"),
-        other => format!("{other:?}"),
+        ChatMessage::User { .. } | ChatMessage::Assistant { .. } | ChatMessage::Tool { .. } => {
+            format!("{message:?}")
+        }
     };
     messages.iter().map(line).collect()
 }

@@ -30,6 +30,8 @@ const CONNECTING: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 const TRIES: u32 = 3;
 const BLOCK: usize = 1 << 20;
+/// How every model file begins.
+const GGUF: &[u8; 4] = b"GGUF";
 
 impl Target<'_> {
     async fn len(&self) -> u64 {
@@ -42,10 +44,13 @@ impl Target<'_> {
         Ok(Growing { file, done: self.len().await, total: self.bytes, told: 0 })
     }
 
-    /// What is too long cannot be the beginning of the file.
-    async fn drop_if_too_long(&self) -> anyhow::Result<()> {
+    /// What is too long, or a web page, cannot be the beginning of the model.
+    async fn drop_if_foreign(&self) -> anyhow::Result<()> {
+        let Ok(mut file) = File::open(self.partial).await else { return Ok(()) };
+        let mut magic = [0; GGUF.len()];
+        let foreign = file.read_exact(&mut magic).await.is_err() || magic != *GGUF;
         let len = self.len().await;
-        if self.bytes.is_some_and(|bytes| len > bytes) {
+        if foreign || self.bytes.is_some_and(|bytes| len > bytes) {
             fs::remove_file(self.partial).await?;
         }
         Ok(())
@@ -89,7 +94,7 @@ fn explain(error: std::io::Error) -> anyhow::Error {
 
 /// Fetches from an address; goes on where it breaks off.
 pub(super) async fn from_url(url: &str, target: Target<'_>, listener: Listener<'_>) -> anyhow::Result<()> {
-    target.drop_if_too_long().await?;
+    target.drop_if_foreign().await?;
     let client = reqwest::Client::builder()
         .connect_timeout(CONNECTING)
         .read_timeout(SILENCE)
@@ -153,9 +158,13 @@ async fn receive(
     listener: Listener<'_>,
 ) -> anyhow::Result<()> {
     let mut growing = target.append().await?;
-    if growing.total.is_none() {
-        growing.total = response.content_length().map(|rest| growing.done + rest);
+    let announced = response.content_length().map(|rest| growing.done + rest);
+    if let (Some(announced), Some(bytes)) = (announced, target.bytes)
+        && announced != bytes
+    {
+        return Err(Hopeless(format!("the server has a file of {announced} bytes, not {bytes}")).into());
     }
+    growing.total = target.bytes.or(announced);
     let total = growing.total;
     let received = loop {
         match response.chunk().await {
@@ -179,7 +188,7 @@ pub(super) async fn from_packages(
     target: Target<'_>,
     listener: Listener<'_>,
 ) -> anyhow::Result<()> {
-    target.drop_if_too_long().await?;
+    target.drop_if_foreign().await?;
     let mut begin = 0;
     for (number, part) in parts.iter().enumerate() {
         let end = begin + part.bytes;

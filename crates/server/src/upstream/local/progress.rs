@@ -35,7 +35,5 @@ impl fmt::Display for Progress {
 const MB: u64 = 1_000_000;
 
 pub(super) fn step(listener: Listener<'_>, text: impl Into<String>) {
-    let text = text.into();
-    tracing::info!("{text}");
-    listener(Progress::Step(text));
+    listener(Progress::Step(text.into()));
 }

