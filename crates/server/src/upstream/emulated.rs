@@ -22,8 +22,7 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-pub use call::Broken;
-pub use parse::Parser;
+pub(super) use parse::Parser;
 
 use super::chat::{ChatFunction, ChatRequest, ChatTool, ChatToolChoice};
 use parse::Expected;
@@ -31,11 +30,11 @@ use schema::Words;
 
 /// A request that a model without function calls understands, and the reader of its answer.
 #[derive(Debug)]
-pub struct Emulation {
+pub(super) struct Emulation {
     /// The request, without tools.
-    pub request: ChatRequest,
+    pub(super) request: ChatRequest,
     /// Takes each delta of the answer.
-    pub parser: Parser,
+    pub(super) parser: Parser,
 }
 
 /// What the model may do in this turn.
@@ -52,7 +51,7 @@ const MOST_CALLS: usize = 16;
 
 /// Rewrites a request for a model whose own function calls do not work. A request without functions only has
 /// its earlier calls and their results rewritten.
-pub fn emulate(mut request: ChatRequest) -> Emulation {
+pub(super) fn emulate(mut request: ChatRequest) -> Emulation {
     let choice = request.tool_choice.take().unwrap_or(ChatToolChoice::Auto);
     let functions = offered(std::mem::take(&mut request.tools), &choice);
     let parallel = request.parallel_tool_calls.take() != Some(false);

@@ -4,7 +4,7 @@ use super::scan::{Container, Invalid, Scanner, Token};
 
 /// The model's answer broke off or is not what the protocol allows.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Broken {
+pub(crate) enum Broken {
     /// A call's JSON cannot be read.
     #[error("the model's function call is not valid JSON: {0}")]
     Json(String),

@@ -1,8 +1,8 @@
 //! Reads the model's answer as it grows: words come out piece by piece, calls as their arguments arrive.
 
-use super::super::chat::{ChatDelta, ChatFinish};
 use super::call::{Broken, Call, MOST_HELD_BYTES, Told, push_raw};
 use super::scan::{Container, Scanner, Token};
+use crate::upstream::chat::{ChatDelta, ChatFinish};
 
 /// What the model was asked to write, and so what is understood.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub(super) struct Expected {
 /// A server that ignored the constraint is understood too: plain text is words, and a call written bare, in
 /// a list, in a code fence or between `<tool_call>` tags is a call where its function exists.
 #[derive(Debug)]
-pub struct Parser {
+pub(crate) struct Parser {
     expected: Expected,
     mode: Mode,
     /// What was read since the last value began, until it is sure that it is ours: words otherwise.
@@ -100,7 +100,7 @@ impl Parser {
     ///
     /// # Errors
     /// Where a call cannot be read, or the answer ends within one although the model was not cut off.
-    pub fn take(&mut self, delta: ChatDelta) -> Result<Vec<ChatDelta>, Broken> {
+    pub(crate) fn take(&mut self, delta: ChatDelta) -> Result<Vec<ChatDelta>, Broken> {
         match delta {
             ChatDelta::Text(text) => self.read(&text)?,
             ChatDelta::Finish(finish) => self.finish(finish)?,

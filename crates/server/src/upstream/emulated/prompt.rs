@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
-use super::super::chat::{ChatContent, ChatFunction, ChatMessage, ChatToolCall};
 use super::Protocol;
 use super::schema::Words;
+use crate::upstream::chat::{ChatContent, ChatFunction, ChatMessage, ChatToolCall};
 
 /// The conversation for a turn without functions: earlier results stay, as plain messages.
 pub(super) fn plain(messages: Vec<ChatMessage>) -> Vec<ChatMessage> {

@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::super::chat::ChatFunction;
 use super::Protocol;
+use crate::upstream::chat::ChatFunction;
 
 /// The form of the model's words.
 #[derive(Debug)]

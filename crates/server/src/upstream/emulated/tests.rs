@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::super::chat::*;
+use super::call::Broken;
 use super::*;
+use crate::upstream::chat::*;
 
 fn function(name: &str, parameters: Value) -> ChatTool {
     let description = Some(format!("Does {name}"));

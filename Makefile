@@ -1,0 +1,49 @@
+# Adjutant's tasks. `make` alone lists them.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+SERVER := $(TARGET)/release/adjutant
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint unit conformance bench clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: $(TARGET)/.ready-to-run ## Build Adjutant and start it: http://127.0.0.1:8080/v1 (options: ARGS="--listen 127.0.0.1:9000")
+	@cargo build --release --locked --package adjutant
+	@exec $(SERVER) serve $(ARGS)
+
+# Looked at once, so that a second start takes no time. Only the built-in model needs Python: whoever has
+# another model can do without.
+$(TARGET)/.ready-to-run: scripts/need
+	@scripts/need rust compiler
+	@scripts/need python || echo "Starting all the same: only the built-in model needs it."
+	@mkdir -p $(TARGET) && touch $@
+
+test: lint unit conformance ## Run every check and test
+
+lint: ## Check formatting and lints
+	@scripts/need rust compiler fmt clippy
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- --deny warnings
+
+unit: ## Run the tests of the Rust code
+	@scripts/need rust compiler
+	@if cargo nextest --version >/dev/null 2>&1; then \
+		set -x; cargo nextest run --workspace --locked; \
+	else \
+		set -x; cargo test --workspace --locked; \
+	fi
+
+conformance: ## Run the official SDKs and recorded traffic against a live server
+	@scripts/need rust compiler python node
+	cargo build --locked --package adjutant
+	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) conformance/run $(ARGS)
+
+bench: ## Measure what Adjutant adds to a model's answer (options: DATABASE_URL=postgres://…, ARGS="--seconds 30")
+	@scripts/need rust compiler
+	@cargo build --release --locked --package adjutant --package adjutant-bench
+	@$(TARGET)/release/adjutant-bench $(if $(DATABASE_URL),--database-url '$(DATABASE_URL)') $(ARGS)
+
+clean: ## Remove what was built (never the data folder)
+	cargo clean

@@ -1,0 +1,85 @@
+//! Measures what Adjutant adds to a call of a model.
+//!
+//! Three processes on one machine: an upstream that answers at once ([`upstream`]), Adjutant in front of
+//! it, and this load generator. The same generator streams answers straight from the upstream and then as
+//! runs through Adjutant, so the difference is Adjutant's. Everything stays on loopback, and every phase
+//! ends after a number of runs or seconds.
+
+mod http;
+mod load;
+mod machine;
+mod measure;
+mod memory;
+mod process;
+mod report;
+mod upstream;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Measures what Adjutant adds to a call of a model, against an upstream on loopback that answers at once.
+#[derive(Parser)]
+#[command(name = "adjutant-bench", args_conflicts_with_subcommands = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    role: Option<Role>,
+    #[command(flatten)]
+    options: Options,
+}
+
+#[derive(Subcommand)]
+enum Role {
+    /// Be the upstream: print the port and serve until standard input closes. The bench starts this itself.
+    #[command(hide = true)]
+    Upstream,
+}
+
+/// What to measure and how long.
+#[derive(Args)]
+struct Options {
+    /// Measure on this database instead of SQLite in the data folder
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// Where the server's data folder is made, and removed afterwards; its disk counts
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
+    data: PathBuf,
+    /// The server to measure [default: `adjutant` beside this program]
+    #[arg(long, value_name = "PROGRAM")]
+    server: Option<PathBuf>,
+    /// How many clients stream at once, one measurement for each number
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "1,64")]
+    clients: Vec<usize>,
+    /// A phase ends after this many seconds …
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// … or after this many runs
+    #[arg(long, default_value_t = 200_000)]
+    runs: u64,
+    /// How many streams to hold open for the measurement of memory; 0 leaves it out
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    streams: usize,
+    /// More arguments for the server's `serve`, after `--`
+    #[arg(last = true)]
+    server_arguments: Vec<String>,
+}
+
+impl Options {
+    fn limit(&self) -> load::Limit {
+        load::Limit { runs: self.runs, time: Duration::from_secs(self.seconds) }
+    }
+}
+
+// One thread: the machine's other cores belong to what is measured.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> anyhow::Result<()> {
+    let CommandLine { role, options } = CommandLine::parse();
+    match role {
+        Some(Role::Upstream) => upstream::serve().await,
+        None => tokio::select! {
+            outcome = measure::everything(&options) => report::print(&outcome?),
+            _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; nothing was measured"),
+        },
+    }
+}

@@ -1,0 +1,183 @@
+//! The table.
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::load::percentile;
+use crate::measure::{Comparison, Outcome, Phase};
+use crate::upstream::DELTAS;
+
+/// A row's name and how to get its value from a phase.
+type Row<T> = (&'static str, fn(&Phase) -> T);
+
+/// Prints what was measured.
+pub(crate) fn print(outcome: &Outcome) -> Result<()> {
+    let mut text = format!(
+        "\nAdjutant against an upstream that answers at once with {DELTAS} pieces of text\n\
+         {} cores shared by server, upstream and load; {}; loopback\n",
+        cores(),
+        outcome.database
+    );
+    for comparison in &outcome.comparisons {
+        text += &speed(comparison)?;
+    }
+    text += &limits(outcome)?;
+    text += &memory(outcome)?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(())
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Times and rates, direct and through Adjutant.
+fn speed(Comparison { clients, direct, adjutant }: &Comparison) -> Result<String> {
+    let mut text = String::new();
+    let title = if *clients == 1 { "1 client".to_owned() } else { format!("{clients} clients") };
+    writeln!(text, "\n{title:<36}{:>10}{:>10}{:>9}{:>11}", "direct", "Adjutant", "ratio", "added")?;
+    let (a, b) = (direct.seen.rate(), adjutant.seen.rate());
+    writeln!(text, "  {:<34}{a:>10.0}{b:>10.0}{:>9.3}", "runs a second", b / a)?;
+    let rows: [Row<Duration>; 6] = [
+        ("first delta, p50", |phase| percentile(&phase.seen.first, 0.50)),
+        ("first delta, p99", |phase| percentile(&phase.seen.first, 0.99)),
+        ("done, p50", |phase| percentile(&phase.seen.done, 0.50)),
+        ("done, p99", |phase| percentile(&phase.seen.done, 0.99)),
+        ("processor a run, all three", |phase| phase.a_run(phase.server + phase.generator + phase.upstream)),
+        ("processor a run, server", |phase| phase.a_run(phase.server)),
+    ];
+    for (name, of) in rows {
+        let (a, b) = (milliseconds(of(direct)), milliseconds(of(adjutant)));
+        let ratio = if a > 0.005 { format!("{:.1}", b / a) } else { "–".to_owned() };
+        writeln!(text, "  {name:<34}{a:>7.2} ms{b:>7.2} ms{ratio:>9}{:>8.2} ms", b - a)?;
+    }
+    Ok(text)
+}
+
+/// Where the time of the runs went.
+fn limits(outcome: &Outcome) -> Result<String> {
+    let mut text = format!("\n{:<36}", "What limits the runs");
+    let phases = || outcome.comparisons.iter().map(|comparison| &comparison.adjutant);
+    for comparison in &outcome.comparisons {
+        write!(text, "{:>11}", format!("{} cl.", comparison.clients))?;
+    }
+    let rows: [Row<String>; 12] = [
+        ("processors: server", |phase| percent(phase.share(phase.server))),
+        ("processors: load generator", |phase| percent(phase.share(phase.generator))),
+        ("processors: upstream", |phase| percent(phase.share(phase.upstream))),
+        ("processors: everything else", |phase| percent(phase.share(phase.others()))),
+        ("processors: waiting for the disk", |phase| percent(phase.share(phase.processors.waiting))),
+        ("server waits for processors a run", |phase| {
+            format!("{:.2} ms", milliseconds(phase.a_run(phase.queueing)))
+        }),
+        ("written by the server a run", |phase| {
+            format!("{:.1} KiB", phase.written as f64 / 1024.0 / phase.runs())
+        }),
+        ("disk flushes a second", |phase| {
+            phase.flushed(|count, _| format!("{:.0}", count / phase.seen.elapsed.as_secs_f64()))
+        }),
+        ("disk flushes a run", |phase| phase.flushed(|count, _| format!("{:.2}", count / phase.runs()))),
+        ("a flush takes", |phase| phase.flushed(|count, time| format!("{:.2} ms", time / count))),
+        ("connections by the load", |phase| phase.seen.connections.to_string()),
+        ("connections by the server a run", |phase| {
+            // One is the bench's own, to ask for this number.
+            format!("{:.2}", (phase.upstream_connections - 1) as f64 / phase.runs())
+        }),
+    ];
+    for (name, of) in rows {
+        write!(text, "\n  {name:<34}")?;
+        for phase in phases() {
+            write!(text, "{:>11}", of(phase))?;
+        }
+    }
+    if phases().any(|phase| phase.share(phase.others()) > 0.2) {
+        text += "\n  (everything else: a database server, or programs that make these figures worse than they are)";
+    }
+    let (p50, p99) = (percentile(&outcome.sync_times, 0.5), percentile(&outcome.sync_times, 0.99));
+    writeln!(
+        text,
+        "\n  4 KiB and fdatasync in the data folder: p50 {:.2} ms, p99 {:.2} ms",
+        milliseconds(p50),
+        milliseconds(p99)
+    )?;
+    for comparison in &outcome.comparisons {
+        writeln!(text, "  {} cl.: {}", comparison.clients, verdict(&comparison.adjutant))?;
+    }
+    Ok(text)
+}
+
+/// The nearest limit in a sentence.
+fn verdict(phase: &Phase) -> String {
+    let busy = phase.share(phase.processors.busy);
+    let server = phase.share(phase.server);
+    let flushing = phase.flushes.map_or(0.0, |f| f.time.as_secs_f64() / phase.seen.elapsed.as_secs_f64());
+    if busy > 0.9 {
+        format!("the processors, {} busy; the server has {} of them", percent(busy), percent(server))
+    } else if flushing > 0.5 {
+        format!(
+            "the disk, flushing {} of the time; the processors are {} busy",
+            percent(flushing),
+            percent(busy)
+        )
+    } else {
+        format!(
+            "neither processors ({} busy) nor disk (flushing {} of the time): the parts wait for one another",
+            percent(busy),
+            percent(flushing)
+        )
+    }
+}
+
+fn memory(outcome: &Outcome) -> Result<String> {
+    let mut text = "\nMemory of the server (resident)\n".to_owned();
+    let mut row = |name: &str, bytes: u64| writeln!(text, "  {name:<34}{:>7.1} MiB", mebibytes(bytes));
+    row("idle after the start", outcome.idle_bytes)?;
+    row("after the load", outcome.loaded_bytes)?;
+    if let Some(streams) = &outcome.streams {
+        row(&format!("with {} open streams", streams.count), streams.open)?;
+        row("when they had ended", streams.after)?;
+        writeln!(text, "  {:<34}{:>7.1} KiB", "for each open stream", streams.each() as f64 / 1024.0)?;
+    }
+    writeln!(text, "  {:<34}{:>7} of one core", "processor while idle", percent(outcome.idle_share))?;
+    Ok(text)
+}
+
+impl Phase {
+    fn runs(&self) -> f64 {
+        self.seen.done.len() as f64
+    }
+
+    fn a_run(&self, time: Duration) -> Duration {
+        time.div_f64(self.runs().max(1.0))
+    }
+
+    /// What part of the machine's processors `time` is.
+    fn share(&self, time: Duration) -> f64 {
+        time.as_secs_f64() / self.processors.all.as_secs_f64()
+    }
+
+    /// What the processors did for nobody that was measured: a database server, other programs.
+    fn others(&self) -> Duration {
+        self.processors.busy.saturating_sub(self.server + self.generator + self.upstream)
+    }
+
+    /// A text from the count of flushes and their milliseconds; `?` where the kernel counts none.
+    fn flushed(&self, text: impl Fn(f64, f64) -> String) -> String {
+        self.flushes.map_or("?".to_owned(), |f| text(f.count as f64, milliseconds(f.time)))
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}
+
+fn percent(share: f64) -> String {
+    format!("{:.0} %", share * 100.0)
+}
