@@ -26,6 +26,7 @@ pub struct Config {
     pub require_beta_header: bool,
     pub strict_models: bool,
     pub default_model: String,
+    pub context_tokens: u64,
     pub upstream_idle_seconds: u64,
     pub upstream_retries: u32,
     pub upstreams: Vec<UpstreamConfig>,
@@ -48,6 +49,7 @@ pub struct UpstreamConfig {
     pub models: Vec<String>,
     #[serde(default)]
     pub default: bool,
+    pub context_tokens: Option<u64>,
     #[serde(default)]
     pub tools: ToolProtocol,
 }

@@ -232,13 +232,9 @@ impl Executor {
         self.done.push(work);
     }
 
-    fn usage(&self) -> Usage {
+    /// What the run has cost so far.
+    pub(super) fn usage(&self) -> Usage {
         self.steps.iter().filter_map(|step| step.usage).fold(Usage::default(), |sum, usage| sum + usage)
-    }
-
-    /// Tokens that the model has written in this run.
-    pub(super) fn written_tokens(&self) -> u64 {
-        self.usage().completion_tokens
     }
 
     /// A transaction that holds what has been done since the last one.

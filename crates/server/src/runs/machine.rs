@@ -58,8 +58,22 @@ pub(super) fn next(run: &Run, steps: &[Step], now: UnixSeconds) -> Next {
     }
     match steps.last() {
         None => Next::AskModel,
-        Some(step) => after(step),
+        Some(step) => match (after(step), used_up(run, steps)) {
+            (Next::AskModel, Some(limit)) => Next::Finish(End::Incomplete(limit)),
+            (next, _) => next,
+        },
     }
+}
+
+/// The limit that the turns so far have reached, if one. The limits are for the whole run (contract §5).
+fn used_up(run: &Run, steps: &[Step]) -> Option<IncompleteRunReason> {
+    let used = steps.iter().filter_map(|step| step.usage).fold(Usage::default(), |sum, usage| sum + usage);
+    if run.max_completion_tokens.is_some_and(|most| used.completion_tokens >= most) {
+        return Some(IncompleteRunReason::MaxCompletionTokens);
+    }
+    run.max_prompt_tokens
+        .filter(|most| used.prompt_tokens >= *most)
+        .map(|_| IncompleteRunReason::MaxPromptTokens)
 }
 
 fn after(step: &Step) -> Next {

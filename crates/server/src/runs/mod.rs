@@ -2,9 +2,11 @@
 //! writes a run's status.
 
 mod executor;
+mod history;
 mod listener;
 mod machine;
 mod prompt;
+mod tokens;
 mod turn;
 mod worker;
 

@@ -1,11 +1,13 @@
-//! From a thread to what the model reads: instructions, then as much of the newest conversation as fits,
-//! each tool call together with its answer.
+//! From a thread to what the model reads: instructions, then the conversation, each tool call together with
+//! its answer.
 
 use adjutant_wire::messages::{Content, Message, MessageStatus, Role};
-use adjutant_wire::runs::{ResponseFormat, Run, TruncationKind};
+use adjutant_wire::runs::{IncompleteRunReason, LastError, LastErrorCode, ResponseFormat, Run};
 use adjutant_wire::steps::{CalledTool, Step, StepDetails};
 use adjutant_wire::tools::Tool;
 
+use super::history::{self, Entry, History};
+use super::machine::End;
 use crate::fault::Result;
 use crate::store::Reading;
 use crate::tools::functions;
@@ -13,33 +15,57 @@ use crate::upstream::chat::{
     ChatContent, ChatFunctionCall, ChatImage, ChatMessage, ChatPart, ChatRequest, ChatToolCall,
 };
 
-/// Messages read from the store at once.
-const PAGE: i64 = 64;
-
-/// Something that was said or called, and where it stands in the thread.
-enum Entry {
-    Message(i64, Message),
-    Calls(i64, Step),
+/// What a run may still read and write.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    /// What its model can read and write at once.
+    pub(super) context_tokens: u64,
+    /// What is left of `max_prompt_tokens`, where the run has it.
+    pub(super) prompt_tokens: Option<u64>,
+    /// What is left of `max_completion_tokens`, where the run has it.
+    pub(super) completion_tokens: Option<u64>,
 }
 
-impl Entry {
-    fn position(&self) -> i64 {
-        match self {
-            Self::Message(position, _) | Self::Calls(position, _) => *position,
+impl Room {
+    /// The longest prompt. Part of the window is left to the answer, and a twentieth to the difference between
+    /// our count and the model's.
+    fn for_prompt(&self) -> u64 {
+        /// What an answer needs, unless the run says how long it may be.
+        const ANSWER_TOKENS: u64 = 4_096;
+        let context = self.context_tokens - self.context_tokens / 20;
+        let answer = self.completion_tokens.unwrap_or(ANSWER_TOKENS).min(context / 4);
+        self.prompt_tokens.unwrap_or(u64::MAX).min(context - answer)
+    }
+
+    /// How a run ends whose newest message alone does not fit.
+    fn too_long(&self) -> End {
+        if self.prompt_tokens.is_some_and(|tokens| tokens <= self.for_prompt()) {
+            return End::Incomplete(IncompleteRunReason::MaxPromptTokens);
         }
+        let message = format!(
+            "The newest message and the instructions are longer than the model can read: it reads and writes {} tokens \
+             at once.",
+            self.context_tokens
+        );
+        End::Failed(LastError { code: LastErrorCode::InvalidPrompt, message })
     }
 }
 
-/// What the model is asked in a run's next turn. `first` is the run's first turn; `window` is how many
-/// tokens of conversation fit.
+/// What the model is asked in a run's next turn, or how the run ends because nothing can be asked. `first` is
+/// the run's first turn.
 pub(super) async fn build(
     store: &mut Reading,
     run: &Run,
     first: bool,
-    used: u64,
-    window: u64,
-) -> Result<ChatRequest> {
-    let entries = entries(store, run, window).await?;
+    room: Room,
+) -> Result<std::result::Result<ChatRequest, End>> {
+    let tools = functions::describe(&run.tools);
+    let described = serde_json::to_string(&tools)?;
+    let entries =
+        match history::newest(store, run, &[&run.instructions, &described], room.for_prompt()).await? {
+            History::Fits(entries) => entries,
+            History::TooLong => return Ok(Err(room.too_long())),
+        };
     let mut messages = Vec::with_capacity(entries.len() + 1);
     if !run.instructions.is_empty() {
         messages.push(ChatMessage::System { content: run.instructions.clone() });
@@ -47,11 +73,10 @@ pub(super) async fn build(
     for entry in &entries {
         add(&mut messages, entry);
     }
-    let tools = functions::describe(&run.tools);
     let calls_allowed = !tools.is_empty();
     // Forced in the first turn only, or the model would call for ever (contract §5).
     let choice = functions::choice(&run.tool_choice).filter(|_| calls_allowed && first);
-    Ok(ChatRequest {
+    Ok(Ok(ChatRequest {
         model: run.model.clone(),
         messages,
         tool_choice: choice,
@@ -65,98 +90,10 @@ pub(super) async fn build(
         // better than a number, and reasoning models refuse any.
         temperature: Some(run.temperature).filter(|temperature| *temperature != 1.0),
         top_p: Some(run.top_p).filter(|top_p| *top_p != 1.0),
-        max_completion_tokens: run.max_completion_tokens.map(|most| most.saturating_sub(used).max(1)),
+        max_completion_tokens: room.completion_tokens,
         wants_code: run.tools.contains(&Tool::CodeInterpreter {}),
         reasoning_effort: run.reasoning_effort.map(|effort| effort.as_str().to_owned()),
-    })
-}
-
-/// The newest entries that fit, oldest first.
-async fn entries(store: &mut Reading, run: &Run, window: u64) -> Result<Vec<Entry>> {
-    let mut left = window.saturating_sub(fixed_cost(run));
-    let mut wanted = match (run.truncation_strategy.kind, run.truncation_strategy.last_messages) {
-        (TruncationKind::LastMessages, Some(number)) => i64::try_from(number).unwrap_or(i64::MAX),
-        (TruncationKind::Auto | TruncationKind::LastMessages, _) => i64::MAX,
-    };
-    let mut entries = Vec::new();
-    let mut before = i64::MAX;
-    loop {
-        let page = store.messages_before(&run.thread_id, before, PAGE.min(wanted)).await?;
-        let whole = i64::try_from(page.len()).is_ok_and(|length| length == PAGE);
-        let from = match page.last() {
-            Some((position, _)) if wanted > PAGE && whole => *position,
-            Some((position, _)) if wanted <= PAGE => *position,
-            // The thread's beginning: calls may stand before its first message.
-            Some(_) | None => 0,
-        };
-        let steps = store.tool_steps_between(&run.thread_id, from, before, PAGE).await?;
-        wanted = wanted.saturating_sub(PAGE);
-        let mut found: Vec<Entry> =
-            page.into_iter().map(|(position, message)| Entry::Message(position, message)).collect();
-        found.extend(steps.into_iter().map(|(position, step)| Entry::Calls(position, step)));
-        found.sort_by_key(|entry| std::cmp::Reverse(entry.position()));
-        for entry in found {
-            let cost = cost(&entry);
-            if cost > left && !entries.is_empty() {
-                entries.reverse();
-                return Ok(entries);
-            }
-            left = left.saturating_sub(cost);
-            entries.push(entry);
-        }
-        if from == 0 || wanted <= 0 {
-            entries.reverse();
-            return Ok(entries);
-        }
-        before = from;
-    }
-}
-
-fn fixed_cost(run: &Run) -> u64 {
-    let tools = run.tools.iter().map(|tool| match tool {
-        Tool::Function { function } => estimate_tokens(&function.parameters.to_string()) + 32,
-        Tool::CodeInterpreter {} | Tool::FileSearch { .. } => 0,
-    });
-    estimate_tokens(&run.instructions) + tools.sum::<u64>()
-}
-
-fn cost(entry: &Entry) -> u64 {
-    /// What a message costs beside its text.
-    const FRAME: u64 = 8;
-    /// What an image costs, about.
-    const IMAGE: u64 = 1_000;
-    let cost = match entry {
-        Entry::Message(_, message) => message
-            .content
-            .iter()
-            .map(|part| match part {
-                Content::Text { text } => estimate_tokens(&text.value),
-                Content::Refusal { refusal } => estimate_tokens(refusal),
-                Content::ImageFile { .. } | Content::ImageUrl { .. } => IMAGE,
-            })
-            .sum(),
-        Entry::Calls(_, step) => match &step.step_details {
-            StepDetails::ToolCalls { tool_calls } => tool_calls
-                .iter()
-                .map(|call| match &call.tool {
-                    CalledTool::Function { function } => {
-                        estimate_tokens(&function.arguments)
-                            + estimate_tokens(function.output.as_deref().unwrap_or(""))
-                    }
-                    CalledTool::CodeInterpreter { .. } | CalledTool::FileSearch { .. } => 0,
-                })
-                .sum(),
-            StepDetails::MessageCreation { .. } => 0,
-        },
-    };
-    FRAME + cost
-}
-
-/// About how many tokens a text has: four letters of ASCII to a token, one of any other script.
-pub(super) fn estimate_tokens(text: &str) -> u64 {
-    let ascii = text.bytes().filter(u8::is_ascii).count();
-    let others = text.chars().count() - ascii;
-    u64::try_from(ascii.div_ceil(4) + others).unwrap_or(u64::MAX)
+    }))
 }
 
 fn add(messages: &mut Vec<ChatMessage>, entry: &Entry) {
@@ -238,16 +175,4 @@ fn add_calls(messages: &mut Vec<ChatMessage>, step: &Step) {
         tool_call_id: (*id).to_owned(),
         content: (*output).to_owned(),
     }));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::estimate_tokens;
-
-    #[test]
-    fn every_script_is_counted() {
-        assert_eq!(estimate_tokens(""), 0);
-        assert_eq!(estimate_tokens("four"), 1);
-        assert_eq!(estimate_tokens("한국의 수도"), 6);
-    }
 }

@@ -13,7 +13,8 @@ use tokio::time::Instant;
 
 use super::executor::{Executor, Stop, Work, failed};
 use super::machine::{self, End};
-use super::prompt;
+use super::prompt::{self, Room};
+use super::tokens;
 use crate::ids::fresh;
 use crate::tools::functions;
 use crate::upstream::chat::{ChatDelta, ChatFinish, ChatRequest, ChatUsage};
@@ -72,9 +73,16 @@ impl Executor {
     }
 
     async fn prompt(&mut self) -> Result<ChatRequest, Stop> {
+        let context_tokens = self.engine.upstreams.context_tokens(&self.run.model).await;
+        let used = self.usage();
+        let left = |most: Option<u64>, used: u64| most.map(|most| most.saturating_sub(used));
+        let room = Room {
+            context_tokens,
+            prompt_tokens: left(self.run.max_prompt_tokens, used.prompt_tokens),
+            completion_tokens: left(self.run.max_completion_tokens, used.completion_tokens),
+        };
         let mut store = self.engine.store.read(self.lease.project()).await?;
-        let window = self.engine.upstreams.window(&self.run.model).await;
-        Ok(prompt::build(&mut store, &self.run, self.steps.is_empty(), self.written_tokens(), window).await?)
+        prompt::build(&mut store, &self.run, self.steps.is_empty(), room).await?.map_err(Stop::End)
     }
 
     async fn listen(&mut self, answer: &mut Answer) -> Result<Option<Vec<ChatDelta>>, Stop> {
@@ -106,7 +114,7 @@ impl Executor {
     }
 
     async fn take_text(&mut self, turn: &mut Turn, text: String) -> Result<(), Stop> {
-        turn.estimate.completion_tokens += prompt::estimate_tokens(&text);
+        turn.estimate.completion_tokens += tokens::estimate(&text);
         match &self.open {
             None if text.trim().is_empty() => {
                 turn.held.push_str(&text);
@@ -131,7 +139,7 @@ impl Executor {
     }
 
     async fn take_refusal(&mut self, turn: &mut Turn, text: &str) -> Result<(), Stop> {
-        turn.estimate.completion_tokens += prompt::estimate_tokens(text);
+        turn.estimate.completion_tokens += tokens::estimate(text);
         if self.open.is_none() {
             self.open_message(turn).await?;
         }
@@ -257,7 +265,7 @@ impl Executor {
         name: Option<String>,
         arguments: &str,
     ) -> Result<(), Stop> {
-        turn.estimate.completion_tokens += prompt::estimate_tokens(arguments);
+        turn.estimate.completion_tokens += tokens::estimate(arguments);
         if !matches!(&self.open, Some(Work { message: None, .. })) {
             self.refuse_unknown(name.as_deref())?;
             self.complete_message(Usage::default());
@@ -418,5 +426,5 @@ impl Executor {
 }
 
 fn size(request: &ChatRequest) -> u64 {
-    serde_json::to_string(&request.messages).map_or(0, |messages| prompt::estimate_tokens(&messages))
+    serde_json::to_string(&request.messages).map_or(0, |messages| tokens::estimate(&messages))
 }

@@ -54,6 +54,18 @@ impl Reading {
         rows.into_iter().map(|(position, object)| Ok((position, read(&object)?))).collect()
     }
 
+    /// The thread's oldest message, with its position.
+    pub async fn first_message(&mut self, thread: &ThreadId) -> Result<Option<(i64, Message)>> {
+        let row: Option<(i64, String)> = sqlx::query_as(
+            "select position, object from messages where thread_id = $1 and project = $2 order by position limit 1",
+        )
+        .bind(thread.as_str())
+        .bind(self.project())
+        .fetch_optional(self.connection())
+        .await?;
+        row.map(|(position, object)| Ok((position, read(&object)?))).transpose()
+    }
+
     /// Whether the thread has a message of a user.
     pub async fn has_messages(&mut self, thread: &ThreadId) -> Result<bool> {
         let row: Option<(i64,)> =

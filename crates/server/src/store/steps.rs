@@ -48,17 +48,15 @@ impl Reading {
         thread: &ThreadId,
         from: i64,
         before: i64,
-        limit: i64,
     ) -> Result<Vec<(i64, Step)>> {
         let rows: Vec<(i64, String)> = sqlx::query_as(
             "select position, object from steps where thread_id = $1 and project = $2 and calls_tools = 1 \
-             and position >= $3 and position < $4 order by position desc limit $5",
+             and position >= $3 and position < $4 order by position desc",
         )
         .bind(thread.as_str())
         .bind(self.project())
         .bind(from)
         .bind(before)
-        .bind(limit)
         .fetch_all(self.connection())
         .await?;
         rows.into_iter().map(|(position, object)| Ok((position, read(&object)?))).collect()

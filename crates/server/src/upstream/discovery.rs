@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, Semaphore};
 
 use super::local::{LocalModel, LocalModelSettings};
 use super::place::{Place, Upstream};
@@ -46,13 +46,15 @@ pub async fn open(config: &Config) -> anyhow::Result<Upstreams> {
             idle: Duration::from_secs(config.upstream_idle_seconds),
             retries: config.upstream_retries,
         },
+        context_tokens: config.context_tokens,
     })
 }
 
 fn configured(config: &UpstreamConfig) -> anyhow::Result<Upstream> {
     let base_url = config.base_url.trim_end_matches('/').to_owned();
     let endpoint = Endpoint { name: config.name.clone(), base_url, key: config.key()? };
-    upstream(endpoint, config.models.clone(), config.default, config.tools)
+    let upstream = upstream(endpoint, config.models.clone(), config.default, config.tools)?;
+    Ok(Upstream { context_tokens: config.context_tokens, ..upstream })
 }
 
 async fn found(own_port: u16) -> anyhow::Result<Option<Upstream>> {
@@ -91,6 +93,8 @@ fn built_in(config: &Config) -> anyhow::Result<Upstream> {
         default: true,
         // It writes the right calls, though not in the form that its engine waits for.
         tools: ToolProtocol::Emulated,
+        turns: Arc::new(Semaphore::new(1)),
+        context_tokens: None,
         listed: Mutex::default(),
     })
 }
@@ -103,7 +107,17 @@ fn upstream(
 ) -> anyhow::Result<Upstream> {
     let client = client(&endpoint.base_url).with_context(|| format!("upstream `{}`", endpoint.name))?;
     let (name, place) = (endpoint.name.clone(), Place::Remote(endpoint));
-    Ok(Upstream { name, place, client, models, default, tools, listed: Mutex::default() })
+    Ok(Upstream {
+        name,
+        place,
+        client,
+        models,
+        default,
+        tools,
+        turns: Arc::new(Semaphore::new(1)),
+        context_tokens: None,
+        listed: Mutex::default(),
+    })
 }
 
 /// A client that does not follow redirects, which would carry the key elsewhere, and that asks no proxy

@@ -12,7 +12,9 @@
 //!
 //! The shape was chosen by measurement with Qwen2.5-Coder-0.5B. Keys (`reply`, `calls`) are chosen rightly more
 //! often than between an object and a list. A call stands on a line of its own because small models lose count
-//! of brackets: on one line they end the list after the first call, on lines they go on to the second.
+//! of brackets: on one line they end the list after the first call, on lines they go on to the second. Of 31
+//! questions in English and Korean it answers 28 or 29 rightly, on one line 26; the eight other wordings of the
+//! prompt that were tried came to 19 to 27.
 
 mod call;
 mod parse;
@@ -49,8 +51,9 @@ struct Protocol {
 /// More calls than this in one turn are a model that repeats itself.
 const MOST_CALLS: usize = 16;
 
-/// Rewrites a request for a model whose own function calls do not work. A request without functions only has
-/// its earlier calls and their results rewritten.
+/// Rewrites a request for a model whose own function calls do not work. With functions, the answer is drawn
+/// without chance whatever temperature was asked for. A request without functions only has its earlier calls
+/// and their results rewritten.
 pub(super) fn emulate(mut request: ChatRequest) -> Emulation {
     let choice = request.tool_choice.take().unwrap_or(ChatToolChoice::Auto);
     let functions = offered(std::mem::take(&mut request.tools), &choice);
@@ -65,6 +68,9 @@ pub(super) fn emulate(mut request: ChatRequest) -> Emulation {
         must_call: matches!(choice, ChatToolChoice::Required | ChatToolChoice::Function(_)),
         most_calls: if parallel && !matches!(choice, ChatToolChoice::Function(_)) { MOST_CALLS } else { 1 },
     };
+    // The choice of a function would be drawn by lot too: at 1, the API's default, a third of them is wrong.
+    request.temperature = Some(0.0);
+    request.top_p = None;
     request.messages = prompt::with_protocol(request.messages, &protocol);
     request.response_format = Some(schema::response_format(&protocol));
     Emulation { request, parser: Parser::new(expected(&protocol)) }

@@ -1,19 +1,26 @@
 //! One models' server: where it is, and what it answers for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant_wire::models::Model;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::LISTING;
 use super::fault::UpstreamFault;
 use super::local::{LocalModel, Session};
-use super::server::{Endpoint, list_models};
+use super::server::{Endpoint, Listed, list_models};
 use crate::config::ToolProtocol;
 
 /// How long a list of models is taken to be true.
 const LIST_LASTS: Duration = Duration::from_secs(60);
+
+/// How long a server that did not answer is not asked again.
+const SILENCE_LASTS: Duration = Duration::from_secs(5);
+
+/// What the smallest of OpenAI's present models can read and write at once; its list of models does not say.
+const OPENAI_CONTEXT_TOKENS: u64 = 128_000;
 
 /// A model's server and what it answers for.
 pub(super) struct Upstream {
@@ -25,7 +32,18 @@ pub(super) struct Upstream {
     pub(super) models: Vec<String>,
     pub(super) default: bool,
     pub(super) tools: ToolProtocol,
-    pub(super) listed: Mutex<Option<(Instant, Vec<Model>)>>,
+    /// How many of our questions the built-in model answers at once.
+    pub(super) turns: Arc<Semaphore>,
+    /// What its models can read and write at once, where the operator says so.
+    pub(super) context_tokens: Option<u64>,
+    pub(super) listed: Mutex<ModelList>,
+}
+
+/// What a server listed, and until when that is taken to be true.
+#[derive(Default)]
+pub(super) struct ModelList {
+    models: Vec<Listed>,
+    good_until: Option<Instant>,
 }
 
 /// Where a model's server is.
@@ -36,10 +54,10 @@ pub(super) enum Place {
     Local(LocalModel),
 }
 
-/// A server that can be asked now. The built-in one is not stopped while this lives.
+/// A server that can be asked now. The built-in one is not stopped while this lives, and answers nobody else.
 pub(super) struct Reached {
     pub(super) endpoint: Endpoint,
-    _session: Option<Session>,
+    _session: Option<(Session, OwnedSemaphorePermit)>,
 }
 
 impl Upstream {
@@ -48,6 +66,9 @@ impl Upstream {
         match &self.place {
             Place::Remote(endpoint) => Ok(Reached { endpoint: endpoint.clone(), _session: None }),
             Place::Local(model) => {
+                // It answers one at a time. Whoever waits, waits here, where no limit on its silence runs.
+                let turn = Arc::clone(&self.turns).acquire_owned().await;
+                let turn = turn.map_err(|_| UpstreamFault::lasting("The built-in model is stopped."))?;
                 let session =
                     model.open().await.map_err(|error| UpstreamFault::lasting(format!("{error:#}")))?;
                 let endpoint = Endpoint {
@@ -55,7 +76,7 @@ impl Upstream {
                     base_url: session.base_url().to_owned(),
                     key: Some(session.key().to_owned()),
                 };
-                Ok(Reached { endpoint, _session: Some(session) })
+                Ok(Reached { endpoint, _session: Some((session, turn)) })
             }
         }
     }
@@ -79,18 +100,20 @@ impl Upstream {
         }
     }
 
-    /// How many tokens of conversation its models can read beside their answer, where that is known.
-    pub(super) fn window(&self) -> Option<u64> {
+    /// How many tokens a model can read and write at once, where that is known.
+    pub(super) fn context_tokens(self: &Arc<Self>, model: &str) -> Option<u64> {
         match &self.place {
-            Place::Remote(_) => None,
-            // A quarter is left to the answer and to what counting by estimate misses.
-            Place::Local(model) => Some(u64::from(model.context_tokens()) * 3 / 4),
+            Place::Local(local) => return Some(u64::from(local.context_tokens())),
+            Place::Remote(_) if self.context_tokens.is_some() => return self.context_tokens,
+            Place::Remote(endpoint) if endpoint.is_openai() => return Some(OPENAI_CONTEXT_TOKENS),
+            Place::Remote(_) => {}
         }
+        self.listed_lately().into_iter().find(|listed| listed.model.id == model)?.context_tokens
     }
 
     pub(super) async fn serves(&self, name: &str) -> bool {
         if self.models.is_empty() {
-            return self.listed().await.iter().any(|model| model.id == name);
+            return self.listed().await.iter().any(|listed| listed.model.id == name);
         }
         self.may_serve(name)
     }
@@ -103,34 +126,50 @@ impl Upstream {
         let named = self.models.iter().find(|pattern| !pattern.contains('*'));
         match named {
             Some(name) => Some(name.clone()),
-            None => {
-                self.listed().await.into_iter().find(|model| self.may_serve(&model.id)).map(|model| model.id)
-            }
+            None => self
+                .listed()
+                .await
+                .into_iter()
+                .map(|listed| listed.model.id)
+                .find(|name| self.may_serve(name)),
         }
     }
 
-    /// What the server lists; nothing where it does not answer, and then it is asked again next time.
-    pub(super) async fn listed(&self) -> Vec<Model> {
+    /// What the server lists; nothing where it never answered.
+    pub(super) async fn listed(&self) -> Vec<Listed> {
         let endpoint = match &self.place {
             Place::Remote(endpoint) => endpoint,
-            Place::Local(model) => return vec![built_in(model)],
+            Place::Local(model) => return vec![Listed { model: built_in(model), context_tokens: None }],
         };
-        let mut listed = self.listed.lock().await;
-        if let Some((at, models)) = &*listed
-            && at.elapsed() < LIST_LASTS
-        {
-            return models.clone();
+        let mut list = self.listed.lock().await;
+        if list.is_fresh() {
+            return list.models.clone();
         }
         match list_models(&self.client, endpoint, LISTING).await {
-            Ok(models) => {
-                *listed = Some((Instant::now(), models.clone()));
-                models
-            }
+            Ok(models) => *list = ModelList { models, good_until: Some(Instant::now() + LIST_LASTS) },
             Err(fault) => {
                 tracing::warn!(upstream = %self.name, "{}", fault.message);
-                Vec::new()
+                list.good_until = Some(Instant::now() + SILENCE_LASTS);
             }
         }
+        list.models.clone()
+    }
+
+    /// What the server listed when it was last asked. Waits for nothing: where that is long ago, it is asked
+    /// for the next time.
+    fn listed_lately(self: &Arc<Self>) -> Vec<Listed> {
+        let Ok(list) = self.listed.try_lock() else { return Vec::new() };
+        if !list.is_fresh() {
+            let upstream = Arc::clone(self);
+            tokio::spawn(async move { upstream.listed().await });
+        }
+        list.models.clone()
+    }
+}
+
+impl ModelList {
+    fn is_fresh(&self) -> bool {
+        self.good_until.is_some_and(|until| Instant::now() < until)
     }
 }
 

@@ -11,7 +11,7 @@ use adjutant_wire::models::Model;
 
 use super::local::Listener;
 use super::place::{Place, Upstream};
-use super::server::Patience;
+use super::server::{Listed, Patience};
 
 /// All models' servers.
 pub struct Upstreams {
@@ -20,6 +20,7 @@ pub struct Upstreams {
     pub(super) strict: bool,
     pub(super) default_model: Option<String>,
     pub(super) patience: Patience,
+    pub(super) context_tokens: u64,
 }
 
 /// Where a request goes and what its model is called there.
@@ -91,13 +92,14 @@ impl Upstreams {
         Err(wire::Error::unknown_requested_model(name))
     }
 
-    /// How many tokens of conversation a model can read beside its answer. Upstreams do not say it alike, so
-    /// for those that are not ours this is what models of the last years can do.
-    pub async fn window(&self, name: &str) -> u64 {
-        match self.route(name).await.map(|route| route.upstream.window()) {
-            Some(Some(tokens)) => tokens,
-            Some(None) | None => 100_000,
-        }
+    /// How many tokens a model can read and write at once: as its upstream or the operator says, else the
+    /// configured default.
+    pub async fn context_tokens(&self, name: &str) -> u64 {
+        let known = match self.route(name).await {
+            Some(Route { upstream, model }) => upstream.context_tokens(&model),
+            None => None,
+        };
+        known.unwrap_or(self.context_tokens)
     }
 
     pub(super) async fn route(&self, name: &str) -> Option<Route> {
@@ -121,7 +123,7 @@ impl Upstreams {
     pub(super) async fn all_models(&self) -> Vec<Model> {
         let mut models: Vec<Model> = Vec::new();
         for upstream in &self.all {
-            for model in upstream.listed().await {
+            for Listed { model, .. } in upstream.listed().await {
                 if upstream.may_serve(&model.id) && !models.iter().any(|known| known.id == model.id) {
                     models.push(model);
                 }

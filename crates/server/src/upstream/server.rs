@@ -38,7 +38,7 @@ pub(super) struct Endpoint {
 
 impl Endpoint {
     /// Whether this is OpenAI itself, which refuses keys of other servers' making.
-    fn is_openai(&self) -> bool {
+    pub(super) fn is_openai(&self) -> bool {
         self.base_url.starts_with("https://api.openai.com")
     }
 
@@ -191,7 +191,7 @@ pub(super) async fn list_models(
     client: &reqwest::Client,
     endpoint: &Endpoint,
     limit: Duration,
-) -> Result<Vec<Model>, UpstreamFault> {
+) -> Result<Vec<Listed>, UpstreamFault> {
     let asking = client.get(format!("{}/models", endpoint.base_url)).headers(endpoint.headers()).send();
     let response = match tokio::time::timeout(limit, asking).await {
         Err(_) => return Err(UpstreamFault::silent(&endpoint.name, limit)),
@@ -206,16 +206,30 @@ pub(super) async fn list_models(
     let listed = models.get("data").and_then(Value::as_array);
     let listed =
         listed.ok_or_else(|| UpstreamFault::garbled(&endpoint.name, "its list of models is not one"))?;
-    Ok(listed.iter().filter_map(|model| as_model(model, &endpoint.name)).collect())
+    Ok(listed.iter().filter_map(|model| as_listed(model, &endpoint.name)).collect())
 }
 
-fn as_model(model: &Value, upstream: &str) -> Option<Model> {
-    Some(Model {
+/// A model as its server lists it.
+#[derive(Clone, Debug)]
+pub(super) struct Listed {
+    pub(super) model: Model,
+    /// How many tokens it can read and write at once, where the server says so.
+    pub(super) context_tokens: Option<u64>,
+}
+
+/// Where servers say how long a context may be: vLLM, LM Studio, llama.cpp, and routers of many models.
+const CONTEXT_KEYS: [&str; 5] =
+    ["/max_model_len", "/loaded_context_length", "/meta/n_ctx", "/max_context_length", "/context_length"];
+
+fn as_listed(model: &Value, upstream: &str) -> Option<Listed> {
+    let context_tokens = CONTEXT_KEYS.iter().find_map(|key| model.pointer(key)?.as_u64());
+    let model = Model {
         id: model.get("id")?.as_str()?.to_owned(),
         object: "model".to_owned(),
         created: model.get("created").and_then(Value::as_i64).unwrap_or_default(),
         owned_by: model.get("owned_by").and_then(Value::as_str).unwrap_or(upstream).to_owned(),
-    })
+    };
+    Some(Listed { model, context_tokens })
 }
 
 /// The list in the API's form.

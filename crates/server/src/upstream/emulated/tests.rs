@@ -327,6 +327,15 @@ fn tool_choice_narrows_the_schema() {
 }
 
 #[test]
+fn chance_has_no_part_in_choosing_a_function() {
+    let warm = || ChatRequest { temperature: Some(1.0), top_p: Some(0.9), ..request() };
+    let told = emulate(warm()).request;
+    assert_eq!((told.temperature, told.top_p), (Some(0.0), None));
+    let told = emulate(ChatRequest { tools: Vec::new(), ..warm() }).request;
+    assert_eq!((told.temperature, told.top_p), (Some(1.0), Some(0.9)));
+}
+
+#[test]
 fn references_are_moved_with_their_schema() {
     let tree = json!({
         "type": "object",
