@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::serve::ListenerExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -24,6 +25,7 @@ const STOPPING: Duration = Duration::from_secs(5);
 /// Where a setting, the database, a model's server or the address cannot be used; in words, with the remedy.
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     use_ring()?;
+    open_many_files();
     let accepted = config.accepted_keys()?.len();
     let (store, _lock) = Store::open(&place(&config)).await?;
     let upstreams = upstream::open(&config).await?;
@@ -56,9 +58,10 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     });
     let mut asked_to_stop = tokio::spawn(asked_to_stop());
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, http::router(app.clone())).with_graceful_shutdown(async {
-        let _ = stopped.await;
-    });
+    let serving = axum::serve(listener, http::router(app.clone()).into_make_service())
+        .with_graceful_shutdown(async {
+            let _ = stopped.await;
+        });
     let mut serving = tokio::spawn(async move { serving.await });
     tokio::select! {
         ended = &mut serving => ended??,
@@ -107,6 +110,16 @@ fn place(config: &Config) -> Place {
         Place::Folder(config.data.clone())
     } else {
         Place::Postgres(config.database_url.clone())
+    }
+}
+
+/// A stream takes two connections, a client's and a model's server's, and each is an open file. Many systems
+/// allow a process 1,024 of them unless it asks for more.
+fn open_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!("the limit of open files stays at {:?}: {error}", limit.current);
     }
 }
 

@@ -4,6 +4,7 @@ use adjutant_wire::id::Id;
 use adjutant_wire::list::{List, ListQuery};
 use adjutant_wire::messages::Message;
 use adjutant_wire::{MessageId, RunId, ThreadId};
+use sqlx::AssertSqlSafe;
 
 use super::objects::{Stored, read};
 use super::runs::Lease;
@@ -41,16 +42,18 @@ impl Reading {
         before: i64,
         limit: i64,
     ) -> Result<Vec<(i64, Message)>> {
-        let rows: Vec<(i64, String)> = sqlx::query_as(
+        // SQLite plans a statement anew whenever its limit is bound, so the limit is part of the text; there
+        // are few.
+        let sql = format!(
             "select position, object from messages where thread_id = $1 and project = $2 and position < $3 \
-             order by position desc limit $4",
-        )
-        .bind(thread.as_str())
-        .bind(self.project())
-        .bind(before)
-        .bind(limit)
-        .fetch_all(self.connection())
-        .await?;
+             order by position desc limit {limit}"
+        );
+        let rows: Vec<(i64, String)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(thread.as_str())
+            .bind(self.project())
+            .bind(before)
+            .fetch_all(self.connection())
+            .await?;
         rows.into_iter().map(|(position, object)| Ok((position, read(&object)?))).collect()
     }
 

@@ -84,15 +84,25 @@ impl SharedLane {
         Self { lane, wanted }
     }
 
+    /// In a task of its own, for a request that is dropped half-way must not leave the lane half-way: the
+    /// transaction that it began is then dropped like any other, and undone by the next.
     async fn begin(&self) -> Result<SharedTransaction> {
-        let mut lane = Arc::clone(&self.lane).lock_owned().await;
-        lane.undo_abandoned().await?;
+        let this = self.clone();
+        let begun = tokio::spawn(async move { this.begin_whole().await }).await;
+        begun.map_err(|_| anyhow!("the database writer has stopped"))?
+    }
+
+    async fn begin_whole(self) -> Result<SharedTransaction> {
+        let mut lane = self.lane.lock_owned().await;
+        lane.undo_abandoned().await;
+        // Two statements in one order: each order is a change of threads and back.
         if lane.batch.is_none() {
-            lane.run("begin immediate").await?;
+            lane.run("begin immediate; savepoint own").await?;
             lane.batch = Some(Vec::new());
+        } else {
+            lane.run("release own; savepoint own").await?;
         }
-        lane.run("savepoint own").await?;
-        Ok(SharedTransaction { lane, wanted: Arc::clone(&self.wanted), committed: false })
+        Ok(SharedTransaction { lane, wanted: self.wanted, committed: false })
     }
 }
 
@@ -101,42 +111,47 @@ impl Lane {
         sqlx::query(statement).execute(&mut self.connection).await.map(|_| ())
     }
 
-    async fn undo_abandoned(&mut self) -> Result<()> {
-        if self.abandoned {
-            self.run("rollback to own").await?;
-            self.run("release own").await?;
-            self.abandoned = false;
+    /// Undoes what the last holder left. Where SQLite has undone more than that by itself, as it does when
+    /// the disk is full, the whole batch has failed and says so.
+    async fn undo_abandoned(&mut self) {
+        if !std::mem::take(&mut self.abandoned) {
+            return;
         }
-        Ok(())
+        if let Err(error) = self.run("rollback to own").await {
+            let _ = self.run("rollback").await;
+            self.answer(Err(error.to_string()));
+        }
     }
 
-    async fn commit(&mut self) -> Result<()> {
-        self.undo_abandoned().await?;
-        let Some(waiting) = self.batch.take() else { return Ok(()) };
+    async fn commit(&mut self) {
+        self.undo_abandoned().await;
+        if self.batch.is_none() {
+            return;
+        }
         let outcome = self.run("commit").await.map_err(|error| error.to_string());
         if outcome.is_err() {
-            // A commit that failed leaves the transaction open, say because the disk is full.
-            self.run("rollback").await?;
+            // A commit that failed may leave the transaction open, say because the disk is full.
+            let _ = self.run("rollback").await;
         }
-        for waiter in waiting {
+        self.answer(outcome);
+    }
+
+    fn answer(&mut self, outcome: Result<(), String>) {
+        for waiter in self.batch.take().into_iter().flatten() {
             // One who stopped waiting has lost nothing: the work is committed all the same.
             let _ = waiter.send(outcome.clone());
         }
-        Ok(())
     }
 }
 
 impl SharedTransaction {
     async fn commit(mut self) -> Result<()> {
-        // Said before it is done: once the statement is on its way it runs, even if nobody waits for it any
-        // more, and then there is nothing left to roll back to.
-        self.committed = true;
-        self.lane.run("release own").await?;
         let (send, receive) = oneshot::channel();
         match &mut self.lane.batch {
             Some(waiting) => waiting.push(send),
             None => return Err(anyhow!("a transaction was committed that had not begun").into()),
         }
+        self.committed = true;
         drop(self);
         let outcome = receive.await.map_err(|_| anyhow!("the database writer has stopped"))?;
         outcome.map_err(|error| anyhow!("the database could not commit: {error}").into())
@@ -157,9 +172,6 @@ async fn commit_batches(lane: std::sync::Weak<Mutex<Lane>>, wanted: Arc<Notify>)
     loop {
         wanted.notified().await;
         let Some(lane) = lane.upgrade() else { return };
-        let outcome = lane.lock_owned().await.commit().await;
-        if let Err(fault) = outcome {
-            tracing::error!("the database writer could not clean up after a failed commit: {fault}");
-        }
+        lane.lock_owned().await.commit().await;
     }
 }

@@ -13,10 +13,14 @@ use super::fault::UpstreamFault;
 /// The longest line or body that a model's server may send.
 const LONGEST_BYTES: usize = 16 << 20;
 
+/// How long the end of an answer may take to come after its last word.
+const LAST_BYTES: Duration = Duration::from_secs(1);
+
 /// The body of an answer that is arriving.
 pub(super) struct AnswerBody {
     upstream: String,
-    response: reqwest::Response,
+    /// Gone once the answer is over.
+    response: Option<reqwest::Response>,
     idle: Duration,
     streams: bool,
     unread: Vec<u8>,
@@ -33,7 +37,7 @@ impl AnswerBody {
             content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("json"));
         Self {
             upstream: upstream.to_owned(),
-            response,
+            response: Some(response),
             idle,
             streams: !whole,
             unread: Vec::new(),
@@ -59,24 +63,29 @@ impl AnswerBody {
     }
 
     async fn read_more(&mut self) -> Result<(), UpstreamFault> {
-        let chunk = match tokio::time::timeout(self.idle, self.response.chunk()).await {
+        let Some(response) = &mut self.response else { return self.end() };
+        let chunk = match tokio::time::timeout(self.idle, response.chunk()).await {
             Err(_) => return Err(UpstreamFault::silent(&self.upstream, self.idle)),
             Ok(Err(_)) => return Err(UpstreamFault::cut_off(&self.upstream)),
             Ok(Ok(chunk)) => chunk,
         };
-        match chunk {
-            Some(bytes) => {
-                self.unread.extend_from_slice(&bytes);
-                if self.streams {
-                    self.read_lines()?;
-                }
-                if self.unread.len() > LONGEST_BYTES {
-                    return Err(self.garbled("it is too long"));
-                }
-                Ok(())
-            }
-            None => self.end(),
+        let Some(bytes) = chunk else {
+            self.response = None;
+            return self.end();
+        };
+        self.unread.extend_from_slice(&bytes);
+        if self.streams {
+            self.read_lines()?;
         }
+        if self.unread.len() > LONGEST_BYTES {
+            return Err(self.garbled("it is too long"));
+        }
+        if self.over
+            && let Some(response) = self.response.take()
+        {
+            tokio::spawn(read_to_end(response));
+        }
+        Ok(())
     }
 
     fn read_lines(&mut self) -> Result<(), UpstreamFault> {
@@ -180,6 +189,13 @@ impl AnswerBody {
     pub(super) fn garbled(&self, what: &str) -> UpstreamFault {
         UpstreamFault::garbled(&self.upstream, what)
     }
+}
+
+/// Reads what a server may send after its last word: only a connection that was read to the end of its answer
+/// serves another question.
+async fn read_to_end(mut response: reqwest::Response) {
+    let reading = async { while let Ok(Some(_)) = response.chunk().await {} };
+    let _ = tokio::time::timeout(LAST_BYTES, reading).await;
 }
 
 /// The message of an OpenAI error body, or of the shapes that others use.
