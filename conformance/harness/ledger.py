@@ -70,6 +70,8 @@ class Ledger:
         # A browser's question before its request has an answer without a body.
         if not path.startswith("/v1/") or exchange.method == "OPTIONS":
             return []
+        if exchange.status == 200 and path.endswith(schema.EXPORTED):
+            return self._line_problems(exchange, body)
         if exchange.content_type.partition(";")[0] != "application/json":
             return [f"content type {exchange.content_type!r}"]
         try:
@@ -77,6 +79,14 @@ class Ledger:
         except ValueError:
             return [f"not JSON: {body[:200]!r}"]
         return schema.answer_problems(exchange.method, path, exchange.status, exchange.body)
+
+
+    def _line_problems(self, exchange: Exchange, body: bytes) -> list[str]:
+        exchange.body = [json.loads(line) for line in body.splitlines()]
+        found = [problem for line in exchange.body for problem in schema.line_problems(line)]
+        if exchange.content_type != "application/jsonl":
+            found.append(f"content type {exchange.content_type!r}")
+        return found
 
 
 @dataclass

@@ -40,6 +40,12 @@ ROUTES: list[tuple[str, str, str]] = [
     ("GET", r"/models", "ListModelsResponse"),
     ("GET", r"/models/[^/]+", "Model"),
 ]
+# Endpoints that OpenAI never had, in the shapes of those that it had where there are such.
+OURS: list[tuple[str, str, str]] = [
+    ("GET", r"/threads", "ListThreadsResponse"),
+    ("POST", r"/threads/import", "ImportReport"),
+]
+EXPORTED = "/threads/export"
 PASSED_THROUGH = re.compile(r"/(chat/completions|embeddings)")
 
 OBJECTS = {
@@ -48,6 +54,7 @@ OBJECTS = {
     "thread.run.step": "RunStepObject",
     "thread.message": "MessageObject",
 }
+IMPORTED = ("assistants", "threads", "messages", "runs", "steps")
 # The document has no schemas for deltas; `streams.py` knows their shapes.
 DELTAS = {"thread.run.step.delta", "thread.message.delta"}
 
@@ -78,9 +85,42 @@ def _runs_may_have_as_many_tools_as_assistants(schemas: Json) -> None:
     schemas["RunObject"]["properties"]["tools"]["maxItems"] = 128
 
 
+def _ours_have_schemas_too(schemas: Json) -> None:
+    """The document knows neither a list of threads nor the report of an import."""
+    listed = {**schemas["ListRunsResponse"], "properties": {}}
+    listed["properties"] = {**schemas["ListRunsResponse"]["properties"]}
+    listed["properties"]["data"] = {
+        "type": "array",
+        "items": {"$ref": "#/components/schemas/ThreadObject"},
+    }
+    schemas["ListThreadsResponse"] = listed
+    count = {"type": "integer", "minimum": 0}
+    error = _closed({"line": {"type": "integer", "minimum": 1}, "message": {"type": "string"}})
+    schemas["ImportReport"] = _closed(
+        {
+            "object": {"const": "import"},
+            "imported": _closed(dict.fromkeys(IMPORTED, count)),
+            "skipped": count,
+            "failed": count,
+            "errors": {"type": "array", "items": error},
+        }
+    )
+
+
+def _closed(properties: Json) -> Json:
+    required = list(properties)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": required,
+        "additionalProperties": False,
+    }
+
+
 AMENDMENTS: list[Callable[[Json], None]] = [
     _run_instructions_may_be_null,
     _token_limits_may_be_small,
+    _ours_have_schemas_too,
     _empty_lists_have_null_ids,
     _runs_may_have_as_many_tools_as_assistants,
 ]
@@ -200,10 +240,22 @@ def answer_problems(method: str, path: str, status: int, body: object) -> list[s
     path = path.partition("?")[0].removeprefix("/v1")
     if PASSED_THROUGH.fullmatch(path):
         return []
-    for route_method, pattern, name in ROUTES:
+    for route_method, pattern, name in OURS + ROUTES:
         if method == route_method and re.fullmatch(pattern, path):
             return problems(name, body) + list(key_order_problems(body))
     return [f"no schema is known for {method} {path}, which answered {status}"]
+
+
+def line_problems(line: object) -> list[str]:
+    """What is wrong with a line of an export: an object of the API and its position."""
+    if not isinstance(line, dict) or not isinstance(line.get("position"), int):
+        return ["a line without a position"]
+    kind = str(line.get("object"))
+    exported = {key: value for key, value in line.items() if key != "position"}
+    name = {**OBJECTS, "assistant": "AssistantObject"}.get(kind)
+    if name is None:
+        return [f"a line with an object of type {kind!r}"]
+    return problems(name, exported) + list(key_order_problems(exported))
 
 
 def error_problems(body: object) -> list[str]:

@@ -70,6 +70,13 @@ class Adjutant:
         self._wait_for_address()
 
     @property
+    def place(self) -> list[str]:
+        """The options that lead another command to the same database."""
+        if self._database_url:
+            return ["--database-url", self._database_url]
+        return ["--data", str(self.folder / "data")]
+
+    @property
     def base_url(self) -> str:
         return f"{self.address}/v1"
 

@@ -326,6 +326,8 @@ class Checker:
             self._require(self._step is None, "one at a time", f"a step is open at `{name}`")
 
     def _check_required_action(self, run: Json) -> None:
+        if self.kind == "attach" and len(self.events) == 1:
+            return  # Taken up where the run waits: its calls were told of before.
         calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
         if self._require(self._step, "required action", "no open tool step"):
             streamed = [_without(call, "output") for call in self._step.calls]
@@ -358,8 +360,12 @@ class Checker:
 
     def _check_step_created(self, step: Json) -> None:
         self._require(self._step is None, "one at a time", "a step begins while another is open")
+        # A stream that is taken up within a step begins with that step.
+        taken_up = self.kind == "attach" and self._run_event is None
         self._require(
-            self._run_event == "in_progress", "order", f"a step begins while {self._run_event}"
+            taken_up or self._run_event == "in_progress",
+            "order",
+            f"a step begins while {self._run_event}",
         )
         self._require(step.get("id") not in self._ended, "created once", f"{step.get('id')} again")
         self._require(

@@ -43,9 +43,7 @@ def moments() -> Iterator[float]:
 
 
 @pytest.mark.parametrize("path", ["/threads", "/threads/runs"])
-def test_writes_go_on_whenever_a_client_hangs_up(
-    server: Adjutant, story: Story, path: str
-) -> None:
+def test_writes_go_on_whenever_a_client_hangs_up(server: Adjutant, story: Story, path: str) -> None:
     """A request that is dropped half-way leaves no transaction half-way."""
     story.model.always(Answer(("Hello.",)))
     address = urlsplit(server.base_url)

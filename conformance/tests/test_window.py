@@ -27,7 +27,9 @@ def texts(story: Story, request: int = -1) -> list[str]:
 
 def test_a_thread_that_fits_is_read_whole(small: Story) -> None:
     small.model.says("Yes.")
-    small.wait(small.run(small.thread("one", "둘", "three"), small.assistant(instructions="Be brief.")))
+    small.wait(
+        small.run(small.thread("one", "둘", "three"), small.assistant(instructions="Be brief."))
+    )
     assert texts(small) == ["Be brief.", "one", "둘", "three"]
 
 

@@ -8,7 +8,7 @@ use adjutant_wire as wire;
 use sha2::{Digest, Sha256};
 
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Busy, Config};
 use crate::runs::Engine;
 use crate::store::{Project, Store};
 use crate::upstream::Upstreams;
@@ -30,6 +30,10 @@ pub struct App {
     pub request_bytes: usize,
     /// Whether the header that asks for version 2 must be there.
     pub require_beta_header: bool,
+    /// Whether threads can be listed, exported and imported over HTTP, which OpenAI's could not.
+    pub thread_listing: bool,
+    /// What becomes of requests that would add to a busy thread, unless they say it themselves.
+    pub busy_threads: Busy,
     /// After so long without an event a stream sends a comment.
     pub keepalive: Duration,
 }
@@ -51,6 +55,8 @@ impl App {
             keys: Arc::new(Keys::new(config.accepted_keys()?)),
             request_bytes: config.request_bytes,
             require_beta_header: config.require_beta_header,
+            thread_listing: config.thread_listing,
+            busy_threads: config.runs.busy_threads,
             keepalive: Duration::from_secs(config.runs.keepalive_seconds),
         })
     }

@@ -24,6 +24,7 @@ pub struct Config {
     pub log: String,
     pub request_bytes: usize,
     pub require_beta_header: bool,
+    pub thread_listing: bool,
     pub strict_models: bool,
     pub default_model: String,
     pub context_tokens: u64,
@@ -63,6 +64,19 @@ pub enum ToolProtocol {
     Native,
     /// By a protocol of ours that constrains their output.
     Emulated,
+}
+
+/// What becomes of a message or a run for a thread on which a run is at work. Ours; OpenAI knew `reject`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Busy {
+    /// It is refused, as OpenAI did.
+    #[default]
+    Reject,
+    /// It waits its turn, behind those that waited before it.
+    Queue,
+    /// The run at work is cancelled for it.
+    Interrupt,
 }
 
 /// An API key and its project.
@@ -116,6 +130,7 @@ pub struct LocalModelConfig {
 #[allow(missing_docs, reason = "config.default.toml documents them")]
 pub struct RunsConfig {
     pub expires_seconds: i64,
+    pub busy_threads: Busy,
     pub lease_seconds: u64,
     pub keepalive_seconds: u64,
 }

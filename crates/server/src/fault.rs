@@ -11,6 +11,9 @@ pub enum Fault {
     /// The request is at fault: the client reads why.
     #[error(transparent)]
     Refused(#[from] wire::Error),
+    /// It was served before: the client reads the same answer again.
+    #[error("the request was answered before")]
+    Answered(String),
     /// We are: the log reads why, the client a 500 with the request's id.
     #[error("{0:#}")]
     Broken(anyhow::Error),

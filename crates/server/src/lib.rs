@@ -10,4 +10,5 @@ pub mod runs;
 pub mod serve;
 pub mod store;
 pub mod tools;
+pub mod transfer;
 pub mod upstream;

@@ -29,6 +29,10 @@ enum Command {
     Serve(Settings),
     /// Say what the settings mean and what is wrong with them, and change nothing.
     Check(Settings),
+    /// Write everything of a project to a file of JSON lines. No server may be using the data folder.
+    Export(Transfer),
+    /// Read such a file, or one with objects saved from OpenAI. What is here already is skipped.
+    Import(Transfer),
 }
 
 #[derive(Args)]
@@ -54,6 +58,35 @@ struct Settings {
     /// Keep files in this S3 bucket instead of the data folder.
     #[arg(long, value_name = "s3://…")]
     blobs: Option<String>,
+}
+
+#[derive(Args)]
+struct Transfer {
+    /// A TOML file of settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data folder.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// The PostgreSQL database in place of the data folder.
+    #[arg(long, value_name = "postgres://…")]
+    database_url: Option<String>,
+    /// Whose objects.
+    #[arg(long, value_name = "NAME", default_value = "default")]
+    project: String,
+    /// The file; - is the standard output or input.
+    file: PathBuf,
+}
+
+impl Transfer {
+    fn load(&self) -> anyhow::Result<Config> {
+        Config::load(&Overrides {
+            config: self.config.clone(),
+            data: self.data.clone(),
+            database_url: self.database_url.clone(),
+            ..Overrides::default()
+        })
+    }
 }
 
 impl Settings {
@@ -90,6 +123,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             runtime.block_on(serve::serve(config))
         }
         Command::Check(settings) => runtime.block_on(serve::check(settings.load()?)),
+        Command::Export(of) => runtime.block_on(serve::export(of.load()?, &of.project, &of.file)),
+        Command::Import(to) => runtime.block_on(serve::import(to.load()?, &to.project, &to.file)),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Starting and stopping the server, and looking at its settings without starting it.
 
 use std::io::Write;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,9 +13,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::store::{Place, Store};
+use crate::store::{Place, Project, Store};
+use crate::transfer::{Importer, files};
 use crate::upstream::Progress;
-use crate::{http, upstream};
+use crate::{http, transfer, upstream};
+
+/// Answers to requests with an `Idempotency-Key` are kept so long.
+const ANSWERS_SECONDS: i64 = 24 * 60 * 60;
+const BETWEEN_CLEANINGS: Duration = Duration::from_secs(15 * 60);
 
 /// How long open requests and streams may take to end once the server is asked to stop.
 const STOPPING: Duration = Duration::from_secs(5);
@@ -48,6 +54,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let alone = config.database_url.is_empty();
     let worker = tokio::spawn(Arc::clone(&app.engine).work(alone));
     say(&format!("Adjutant is listening on http://{address}"))?;
+    tokio::spawn(forget_answers(app.clone()));
     tokio::spawn({
         let upstreams = Arc::clone(&app.upstreams);
         async move { upstreams.warm_up().await }
@@ -103,6 +110,43 @@ pub async fn check(config: Config) -> anyhow::Result<()> {
         say(&line)?;
     }
     Ok(())
+}
+
+/// Writes everything of a project to a file, or for `-` to the standard output.
+///
+/// # Errors
+/// Where the database or the file cannot be used.
+pub async fn export(config: Config, project: &str, file: &Path) -> anyhow::Result<()> {
+    use_ring()?;
+    let place = place(&config);
+    if let Place::Folder(folder) = &place {
+        let found = folder.join("adjutant.db").exists();
+        anyhow::ensure!(found, "there is no database in the folder `{}`", folder.display());
+    }
+    let (store, _lock) = Store::open(&place).await?;
+    files::export(store, Project::new(project), file).await
+}
+
+/// Reads what `export` wrote from a file, or for `-` from the standard input, into a project.
+///
+/// # Errors
+/// Where the database or the file cannot be used, or a line was refused.
+pub async fn import(config: Config, project: &str, file: &Path) -> anyhow::Result<()> {
+    use_ring()?;
+    let (store, _lock) = Store::open(&place(&config)).await?;
+    let longest = transfer::line_bytes(config.request_bytes);
+    files::import(Importer::new(store, Project::new(project), longest), file).await
+}
+
+/// Takes away what was kept for requests that may be sent again, a day after they came in.
+async fn forget_answers(app: App) {
+    let mut tick = tokio::time::interval(BETWEEN_CLEANINGS);
+    loop {
+        tick.tick().await;
+        if let Err(fault) = app.store.forget_answers(app.clock.seconds() - ANSWERS_SECONDS).await {
+            tracing::error!("could not take away old answers: {fault}");
+        }
+    }
 }
 
 fn place(config: &Config) -> Place {

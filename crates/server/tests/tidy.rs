@@ -20,12 +20,12 @@ struct Room {
 const ROOMS: &[Room] = &[
     Room {
         name: "serve",
-        uses: "http app runs tools search upstream store blobs",
+        uses: "http app runs transfer tools search upstream store blobs",
         reason: "it starts and stops the process",
     },
     Room {
         name: "http",
-        uses: "app runs tools search upstream store blobs",
+        uses: "app runs transfer tools search upstream store blobs",
         reason: "requests come in here",
     },
     Room {
@@ -38,6 +38,7 @@ const ROOMS: &[Room] = &[
         uses: "app tools search upstream store blobs",
         reason: "a run goes on without a request",
     },
+    Room { name: "transfer", uses: "store", reason: "objects go out and come in as they are, whoever asks" },
     Room {
         name: "tools",
         uses: "search upstream store blobs",

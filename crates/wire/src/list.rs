@@ -65,12 +65,12 @@ fn default_limit() -> i64 {
     20
 }
 
+pub(crate) const LIMIT: Field = Field::optional("limit", Shape::Integer { min: 1, max: 100 });
+pub(crate) const ORDER: Field = Field::optional("order", Shape::Enum(&["asc", "desc"]));
+pub(crate) const AFTER: Field = Field::optional("after", Shape::STRING);
+pub(crate) const BEFORE: Field = Field::optional("before", Shape::STRING);
+
 impl Request for ListQuery {
-    const SHAPE: Shape = Shape::Object(&[
-        Field::optional("limit", Shape::Integer { min: 1, max: 100 }),
-        Field::optional("order", Shape::Enum(&["asc", "desc"])),
-        Field::optional("after", Shape::STRING),
-        Field::optional("before", Shape::STRING),
-        Field::optional("run_id", Shape::Id("run_")),
-    ]);
+    const SHAPE: Shape =
+        Shape::Object(&[LIMIT, ORDER, AFTER, BEFORE, Field::optional("run_id", Shape::Id("run_"))]);
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::list::{self, ListQuery};
 use crate::messages::{CreateMessage, MESSAGE};
 use crate::shape::{Field, Request, Shape};
 use crate::tools::{NEW_TOOL_RESOURCES, TOOL_RESOURCES, ToolResources};
@@ -63,6 +64,27 @@ impl Request for ModifyThread {
     const SHAPE: Shape = Shape::Object(&[
         Field::nullable("tool_resources", TOOL_RESOURCES),
         Field::nullable("metadata", metadata::SHAPE),
+    ]);
+}
+
+/// Query of `GET /threads`, which OpenAI never had: the threads that have all these pairs.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct ListThreads {
+    /// Which page.
+    #[serde(flatten)]
+    pub page: ListQuery,
+    /// What the threads' metadata must hold, as `metadata[key]=value`.
+    #[serde(default)]
+    pub metadata: Metadata,
+}
+
+impl Request for ListThreads {
+    const SHAPE: Shape = Shape::Object(&[
+        list::LIMIT,
+        list::ORDER,
+        list::AFTER,
+        list::BEFORE,
+        Field::optional("metadata", metadata::SHAPE),
     ]);
 }
 

@@ -13,20 +13,24 @@ use crate::ids::hex;
 /// An object as an answer of status 200. SDKs hand back plain text without the content type.
 pub(super) fn json<T: Serialize>(status: StatusCode, object: &T) -> Response<Body> {
     match serde_json::to_vec(object) {
-        Ok(body) => {
-            let mut response = Response::new(Body::from(body));
-            *response.status_mut() = status;
-            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            response
-        }
+        Ok(text) => json_text(status, text),
         Err(error) => Fault::from(error).into_response(),
     }
+}
+
+/// JSON as it is stored.
+pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(text.into());
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response<Body> {
         let error = match self {
             Self::Refused(error) => error,
+            Self::Answered(answer) => return json_text(StatusCode::OK, answer),
             Self::Broken(error) => broken(&error),
         };
         let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

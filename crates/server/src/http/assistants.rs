@@ -9,16 +9,18 @@ use super::extract::{Caller, Json, Path, Query};
 use crate::app::App;
 use crate::fault::Result;
 use crate::ids::fresh;
+use crate::store::Once;
 
 pub(super) async fn create(
     app: App,
-    Caller(project): Caller,
+    once: Once,
     Json(new): Json<CreateAssistant>,
 ) -> Result<Json<Assistant>> {
     app.upstreams.refuse_unknown(&new.model).await?;
     let assistant = new.into_assistant(fresh(), app.clock.seconds());
-    let mut tx = app.store.write(&project).await?;
+    let mut tx = app.store.write_once(&once).await?;
     tx.add_assistant(&assistant, app.clock.position()).await?;
+    tx.remember(&once, &assistant).await?;
     tx.commit().await?;
     Ok(Json(assistant))
 }

@@ -17,8 +17,9 @@ use serde_json::{Map, Value};
 
 use super::answer;
 use crate::app::App;
+use crate::config::Busy;
 use crate::fault::Fault;
-use crate::store::Project;
+use crate::store::{Once, Project};
 
 impl FromRequestParts<App> for App {
     type Rejection = Infallible;
@@ -39,6 +40,15 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
+impl FromRequestParts<App> for Once {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let Caller(project) = Caller::from_request_parts(parts, app).await?;
+        Ok(Self { project, key: parts.extensions.get().cloned() })
+    }
+}
+
 /// The key of a request: OpenAI's header, or Azure's.
 pub(super) fn bearer(headers: &HeaderMap) -> &str {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
@@ -47,6 +57,51 @@ pub(super) fn bearer(headers: &HeaderMap) -> &str {
         scheme.eq_ignore_ascii_case("bearer").then_some(key.trim())
     });
     bearer.or_else(|| text("api-key")).unwrap_or_default()
+}
+
+/// What is to become of this request if a run is at work on its thread: as its header says, else as configured.
+pub(super) struct OnBusyThread(pub(super) Busy);
+
+impl FromRequestParts<App> for OnBusyThread {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let Some(word) = parts.headers.get("adjutant-busy-thread") else { return Ok(Self(app.busy_threads)) };
+        match word.as_bytes() {
+            b"reject" => Ok(Self(Busy::Reject)),
+            b"queue" => Ok(Self(Busy::Queue)),
+            b"interrupt" => Ok(Self(Busy::Interrupt)),
+            _ => Err(wire::Error::parameter(
+                "Adjutant-Busy-Thread",
+                "invalid_value",
+                "Invalid value of the header 'Adjutant-Busy-Thread'. Supported values are: 'reject', 'queue', and \
+                 'interrupt'.",
+            )
+            .into()),
+        }
+    }
+}
+
+/// Whether the request's stream is to have event ids, by which it can be taken up again.
+pub(super) struct Events {
+    with_ids: bool,
+}
+
+impl Events {
+    /// Whether the stream that the body asks for is one of a follower, and not of the run's own worker.
+    pub(super) fn take_over(&self, stream: &mut bool) -> bool {
+        self.with_ids && std::mem::take(stream)
+    }
+}
+
+impl FromRequestParts<App> for Events {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Infallible> {
+        let with_ids =
+            parts.headers.get("adjutant-event-ids").is_some_and(|value| value.as_bytes() == b"true");
+        Ok(Self { with_ids })
+    }
 }
 
 /// The identifiers in a path.
@@ -116,12 +171,28 @@ impl<T: Checked> FromRequestParts<App> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
         let mut query = Map::new();
         for (key, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-            if T::SHAPE.has_key(&key) {
-                query.insert(key.clone().into_owned(), T::SHAPE.from_text(&key, value.into_owned()));
+            let (name, inner) = inner_key(&key);
+            if !T::SHAPE.has_key(name) {
+                continue;
+            }
+            match inner {
+                None => drop(query.insert(name.to_owned(), T::SHAPE.from_text(name, value.into_owned()))),
+                Some(inner) => {
+                    let object = query.entry(name).or_insert_with(|| Value::Object(Map::new()));
+                    if let Value::Object(object) = object {
+                        object.insert(inner.to_owned(), Value::String(value.into_owned()));
+                    }
+                }
             }
         }
         Ok(Self(T::read(Value::Object(query))?))
     }
+}
+
+/// `metadata` and `user` of `metadata[user]`, which is how SDKs write a key of an object in a query.
+fn inner_key(key: &str) -> (&str, Option<&str>) {
+    let parts = key.strip_suffix(']').and_then(|key| key.split_once('['));
+    parts.map_or((key, None), |(name, inner)| (name, Some(inner)))
 }
 
 /// A body: of a request, checked; or of an answer.

@@ -68,6 +68,14 @@ pub(super) async fn read_body(State(app): State<App>, request: Request, next: Ne
     }
 }
 
+/// Lets in who may come, and leaves the body to the handler, which reads it to its end piece by piece.
+pub(super) async fn leave_body(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
+    match admit(&app, request.headers()) {
+        Ok(()) => next.run(request).await,
+        Err(error) => last_answer(error),
+    }
+}
+
 fn admit(app: &App, headers: &HeaderMap) -> wire::Result<()> {
     app.keys.project(bearer(headers))?;
     if app.keys.accept_all() && !comes_from_here(headers) {

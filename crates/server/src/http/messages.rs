@@ -5,17 +5,20 @@ use adjutant_wire::messages::{CreateMessage, Message, ModifyMetadata};
 use adjutant_wire::threads::Deleted;
 use adjutant_wire::{MessageId, Metadata, ThreadId};
 
-use super::extract::{Caller, Json, Path, Query};
+use super::extract::{Caller, Json, OnBusyThread, Path, Query};
 use crate::app::App;
 use crate::fault::Result;
+use crate::store::Once;
 
 pub(super) async fn create(
     app: App,
-    Caller(project): Caller,
+    once: Once,
+    OnBusyThread(busy): OnBusyThread,
     Path(thread): Path<ThreadId>,
     Json(new): Json<CreateMessage>,
 ) -> Result<Json<Message>> {
-    Ok(Json(app.engine.add_message(&project, &thread, new).await?))
+    let _turn = app.engine.await_turn(&once.project, &thread, busy).await?;
+    Ok(Json(app.engine.add_message(&once, &thread, new).await?))
 }
 
 pub(super) async fn list(

@@ -6,10 +6,12 @@ mod extract;
 mod frame;
 mod messages;
 mod models;
+mod once;
 mod runs;
 mod steps;
 mod stream;
 mod threads;
+mod transfer;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -24,33 +26,45 @@ use adjutant_wire as wire;
 
 /// All routes.
 pub fn router(app: App) -> Router {
-    let assistants_api = Router::new()
-        .route("/assistants", get(assistants::list).post(assistants::create))
+    // What creates something creates it once, however often it is sent with the same `Idempotency-Key`.
+    let once = || from_fn_with_state(app.clone(), once::once);
+    let mut assistants_api = Router::new()
+        .route("/assistants", post(assistants::create).route_layer(once()).get(assistants::list))
         .route(
             "/assistants/{assistant_id}",
             get(assistants::retrieve).post(assistants::modify).delete(assistants::delete),
         )
-        .route("/threads", post(threads::create))
-        .route("/threads/runs", post(runs::create_with_thread))
+        .route("/threads", post(threads::create).route_layer(once()))
+        .route("/threads/runs", post(runs::create_with_thread).route_layer(once()))
         .route("/threads/{thread_id}", get(threads::retrieve).post(threads::modify).delete(threads::delete))
-        .route("/threads/{thread_id}/messages", get(messages::list).post(messages::create))
+        .route(
+            "/threads/{thread_id}/messages",
+            post(messages::create).route_layer(once()).get(messages::list),
+        )
         .route(
             "/threads/{thread_id}/messages/{message_id}",
             get(messages::retrieve).post(messages::modify).delete(messages::delete),
         )
-        .route("/threads/{thread_id}/runs", get(runs::list).post(runs::create))
+        .route("/threads/{thread_id}/runs", post(runs::create).route_layer(once()).get(runs::list))
         .route("/threads/{thread_id}/runs/{run_id}", get(runs::retrieve).post(runs::modify))
         .route("/threads/{thread_id}/runs/{run_id}/cancel", post(runs::cancel))
         .route("/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", post(runs::submit_tool_outputs))
+        .route("/threads/{thread_id}/runs/{run_id}/stream", get(runs::stream_events))
         .route("/threads/{thread_id}/runs/{run_id}/steps", get(steps::list))
-        .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(steps::retrieve))
-        .layer(from_fn_with_state(app.clone(), frame::check_version));
+        .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(steps::retrieve));
+    if app.thread_listing {
+        assistants_api = assistants_api
+            .route("/threads", get(threads::list))
+            .route("/threads/export", get(transfer::export));
+    }
+    let assistants_api = assistants_api.layer(from_fn_with_state(app.clone(), frame::check_version));
     let models_api = Router::new()
         .route("/models", get(models::list))
         .route("/models/{model}", get(models::retrieve))
         .route("/chat/completions", post(models::chat_completions))
         .route("/embeddings", post(models::embeddings));
     let api = assistants_api.merge(models_api);
+    let streamed = streamed(&app);
     Router::new()
         .nest("/v1", api.clone())
         // Azure's clients say so, with and without a version in the path.
@@ -59,6 +73,9 @@ pub fn router(app: App) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(app.clone(), frame::read_body))
+        .nest("/v1", streamed.clone())
+        .nest("/openai/v1", streamed.clone())
+        .nest("/openai", streamed)
         .layer(DefaultBodyLimit::disable())
         .route("/health/live", get(|| async { "ok" }))
         .route("/health/ready", get(frame::ready))
@@ -66,6 +83,17 @@ pub fn router(app: App) -> Router {
         .layer(CatchPanicLayer::custom(frame::panicked))
         .layer(from_fn_with_state(app.clone(), frame::frame))
         .with_state(app)
+}
+
+/// Routes whose bodies are longer than what is read before anything is decided.
+fn streamed(app: &App) -> Router<App> {
+    if !app.thread_listing {
+        return Router::new();
+    }
+    Router::new()
+        .route("/threads/import", post(transfer::import))
+        .layer(from_fn_with_state(app.clone(), frame::check_version))
+        .layer(from_fn_with_state(app.clone(), frame::leave_body))
 }
 
 async fn unknown_path(method: Method, uri: Uri) -> Fault {

@@ -5,48 +5,85 @@ use adjutant_wire::messages::ModifyMetadata;
 use adjutant_wire::runs::{CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs};
 use adjutant_wire::{Metadata, RunId, ThreadId};
 use axum::body::Body;
-use axum::http::Response;
 use axum::http::header::HeaderValue;
+use axum::http::{HeaderMap, Response};
 use axum::response::IntoResponse;
 
-use super::extract::{Caller, Json, Path, Query};
+use super::extract::{Caller, Events, Json, OnBusyThread, Path, Query};
 use super::frame::POLL_AFTER;
 use super::stream;
 use crate::app::App;
 use crate::fault::Result;
 use crate::runs::{Started, refuse_live};
+use crate::store::{Once, Project};
 
 /// Between two looks of a client that polls.
 const POLL_AFTER_MILLISECONDS: HeaderValue = HeaderValue::from_static("250");
 
 pub(super) async fn create(
     app: App,
-    Caller(project): Caller,
+    once: Once,
+    OnBusyThread(busy): OnBusyThread,
+    events: Events,
     Path(thread): Path<ThreadId>,
-    Json(new): Json<CreateRun>,
+    Json(mut new): Json<CreateRun>,
 ) -> Result<Response<Body>> {
-    let started = app.engine.create(&project, &thread, new).await?;
+    let _turn = app.engine.await_turn(&once.project, &thread, busy).await?;
+    let followed = events.take_over(&mut new.stream);
+    let started = app.engine.create(&once, &thread, new).await?;
+    if followed {
+        return follow(&app, &once.project, &started.run, None).await;
+    }
     Ok(answer(&app, started))
 }
 
 pub(super) async fn create_with_thread(
     app: App,
-    Caller(project): Caller,
+    once: Once,
     Json(new): Json<CreateThreadAndRun>,
 ) -> Result<Response<Body>> {
     let (thread, run) = new.split();
-    let started = app.engine.create_with_thread(&project, thread, run).await?;
+    let started = app.engine.create_with_thread(&once, thread, run).await?;
     Ok(answer(&app, started))
 }
 
 pub(super) async fn submit_tool_outputs(
     app: App,
     Caller(project): Caller,
+    events: Events,
     Path((thread, id)): Path<(ThreadId, RunId)>,
-    Json(new): Json<SubmitToolOutputs>,
+    Json(mut new): Json<SubmitToolOutputs>,
 ) -> Result<Response<Body>> {
+    let followed = events.take_over(&mut new.stream);
+    let waiting = if followed { app.engine.last_event_id(&project, &thread, &id).await? } else { None };
     let started = app.engine.submit(&project, &thread, &id, new).await?;
+    if followed {
+        return follow(&app, &project, &started.run, waiting.as_deref()).await;
+    }
     Ok(answer(&app, started))
+}
+
+/// The events of a run that is at work, or was: all of them, or those after `Last-Event-ID`. Ours; OpenAI's
+/// streams could not be taken up again.
+pub(super) async fn stream_events(
+    app: App,
+    Caller(project): Caller,
+    Path((thread, id)): Path<(ThreadId, RunId)>,
+    headers: HeaderMap,
+) -> Result<Response<Body>> {
+    let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
+    let run = app.store.read(&project).await?.run(&thread, &id).await?;
+    follow(&app, &project, &run, last).await
+}
+
+async fn follow(
+    app: &App,
+    project: &Project,
+    run: &Run,
+    last_event_id: Option<&str>,
+) -> Result<Response<Body>> {
+    let events = app.engine.follow(project, &run.thread_id, &run.id, last_event_id).await?;
+    Ok(stream::answer(events, app.keepalive))
 }
 
 fn answer(app: &App, started: Started) -> Response<Body> {

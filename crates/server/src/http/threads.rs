@@ -1,19 +1,25 @@
 //! `/threads`
 
-use adjutant_wire::threads::{CreateThread, Deleted, ModifyThread, Thread};
+use adjutant_wire::list::List;
+use adjutant_wire::threads::{CreateThread, Deleted, ListThreads, ModifyThread, Thread};
 use adjutant_wire::tools::ToolResources;
 use adjutant_wire::{Metadata, ThreadId};
 
-use super::extract::{Caller, Json, Path};
+use super::extract::{Caller, Json, Path, Query};
 use crate::app::App;
 use crate::fault::Result;
+use crate::store::Once;
 
-pub(super) async fn create(
+pub(super) async fn create(app: App, once: Once, Json(new): Json<CreateThread>) -> Result<Json<Thread>> {
+    Ok(Json(app.engine.create_thread(&once, new).await?))
+}
+
+pub(super) async fn list(
     app: App,
     Caller(project): Caller,
-    Json(new): Json<CreateThread>,
-) -> Result<Json<Thread>> {
-    Ok(Json(app.engine.create_thread(&project, new).await?))
+    Query(query): Query<ListThreads>,
+) -> Result<Json<List<Thread>>> {
+    Ok(Json(app.store.read(&project).await?.threads(&query).await?))
 }
 
 pub(super) async fn retrieve(

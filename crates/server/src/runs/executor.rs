@@ -12,6 +12,7 @@ use adjutant_wire::steps::{Step, StepDetails, StepKind, StepStatus};
 use tokio::sync::watch;
 
 use super::Engine;
+use super::follow::Live;
 use super::listener::Listener;
 use super::machine::{self, End, Illegal, Next};
 use crate::fault::{Fault, Result};
@@ -62,6 +63,8 @@ pub(super) struct Executor {
     pub(super) listener: Listener,
     /// Changes when the run is no longer as this worker knows it.
     pub(super) changed: watch::Receiver<()>,
+    /// What those see who follow the run.
+    pub(super) live: Arc<Live>,
 }
 
 /// Carries a run forward until it ends, waits for its client, or belongs to somebody else.
@@ -70,6 +73,7 @@ pub(super) async fn execute(
     claimed: Claimed,
     mut listener: Listener,
     changed: watch::Receiver<()>,
+    live: Arc<Live>,
 ) {
     listener.flush().await;
     let Claimed { lease, run, position } = claimed;
@@ -83,6 +87,7 @@ pub(super) async fn execute(
         done: Vec::new(),
         listener,
         changed,
+        live,
     };
     if let Err(fault) = executor.work(position).await {
         tracing::error!(run.id = %executor.run.id, "work on run `{}` stopped: {fault}", executor.run.id);
@@ -193,12 +198,18 @@ impl Executor {
 
     async fn finish(&mut self, end: End) -> Result<(), Stop> {
         let now = self.engine.clock.seconds();
+        let before = (self.open.clone(), self.steps.clone(), self.done.clone());
         self.end_open(&end, now);
         let usage = self.usage();
         let mut run = self.run.clone();
         machine::end(&mut run, &end, usage, now)?;
         let tx = self.transaction().await?;
-        self.move_run(tx, run, None).await?;
+        let moved = self.move_run(tx, run, None).await;
+        if matches!(moved, Err(Stop::Changed)) {
+            // The run will end otherwise, and so will what is open.
+            (self.open, self.steps, self.done) = before;
+        }
+        moved?;
         tracing::info!(run.id = %self.run.id, tokens = usage.total_tokens, "run `{}` ended: {}", self.run.id, self.run.status.as_str());
         if let Some(LastError { message, .. }) = &self.run.last_error {
             tracing::warn!(run.id = %self.run.id, "run `{}` failed: {message}", self.run.id);
@@ -261,6 +272,7 @@ impl Executor {
                 self.listener.emit(&Event::Step(&step));
             }
         }
+        self.live.show(self.open.as_ref());
         Ok(())
     }
 
@@ -275,8 +287,11 @@ impl Executor {
 
     /// Finds out why the run is not as it was. False where there is nothing left to do here.
     async fn look_again(&mut self) -> Result<bool> {
-        let stored =
-            self.engine.store.read(self.lease.project()).await?.run(&self.run.thread_id, &self.run.id).await;
+        // Asked of the writer: what made a write of ours fail may not be committed yet, so readers may not
+        // see it.
+        let mut tx = self.engine.store.write(self.lease.project()).await?;
+        let stored = tx.run(&self.run.thread_id, &self.run.id).await;
+        tx.commit().await?;
         match stored {
             Ok(run) if run.status == RunStatus::Cancelling => {
                 if self.run.status != RunStatus::Cancelling {
@@ -296,7 +311,7 @@ impl Executor {
                 self.end_deleted().await;
                 Ok(false)
             }
-            Err(fault @ Fault::Broken(_)) => Err(fault),
+            Err(fault @ (Fault::Broken(_) | Fault::Answered(_))) => Err(fault),
         }
     }
 

@@ -225,6 +225,13 @@ pub(super) fn end_message(message: &mut Message, end: &End, now: UnixSeconds) {
     message.incomplete_details = Some(IncompleteMessage { reason });
 }
 
+/// A message whose rest the upstream withheld. The run itself is not at fault, and is completed.
+pub(super) fn end_filtered(message: &mut Message, now: UnixSeconds) {
+    message.status = MessageStatus::Incomplete;
+    message.incomplete_at = Some(now);
+    message.incomplete_details = Some(IncompleteMessage { reason: IncompleteMessageReason::ContentFilter });
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,14 @@
 //! Runs: creating, answering, cancelling, and the workers that carry them forward. The only place that
 //! writes a run's status.
 
+mod busy;
 mod executor;
+mod follow;
 mod history;
 mod listener;
 mod machine;
 mod prompt;
+mod replay;
 mod tokens;
 mod turn;
 mod worker;
@@ -31,8 +34,9 @@ use crate::clock::Clock;
 use crate::config::RunsConfig;
 use crate::fault::{Fault, Result};
 use crate::ids::{fresh, hex};
-use crate::store::{Claimed, Lease, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
+use crate::store::{Claimed, Lease, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
 use crate::upstream::Upstreams;
+use follow::Live;
 use listener::Listener;
 
 /// What runs need to run.
@@ -44,11 +48,23 @@ pub struct Engine {
     /// Names this process in leases.
     owner: String,
     /// Runs that this process works on, and how their workers hear of changes.
-    at_work: Mutex<HashMap<(RunId, i64), watch::Sender<()>>>,
+    at_work: Mutex<HashMap<(RunId, i64), AtWork>>,
     /// Wakes the worker that looks for due runs.
     due: Notify,
     /// Whether a run was worked on since the leases were last renewed: an idle server writes nothing.
     worked_lately: AtomicBool,
+    /// Requests that wait for a thread.
+    queues: busy::Queues,
+    /// Tells those that a run has ended here.
+    ended: Notify,
+}
+
+/// A run that is worked on here.
+struct AtWork {
+    /// Tells its worker that it is not as it was.
+    tell: watch::Sender<()>,
+    /// What its worker shows to those who follow it.
+    live: Arc<Live>,
 }
 
 /// What a client that asked for a stream gets in place of an object: frames of server-sent events.
@@ -79,6 +95,8 @@ impl Engine {
             at_work: Mutex::default(),
             due: Notify::new(),
             worked_lately: AtomicBool::new(false),
+            queues: busy::Queues::default(),
+            ended: Notify::new(),
         })
     }
 
@@ -87,17 +105,12 @@ impl Engine {
     /// # Errors
     /// 404 for a missing thread or assistant; 400 where the thread has a live run, or there is nothing to
     /// answer.
-    pub async fn create(
-        self: &Arc<Self>,
-        project: &Project,
-        thread: &ThreadId,
-        new: CreateRun,
-    ) -> Result<Started> {
-        self.refuse_unknown_model(project, &new).await?;
-        let mut tx = self.store.write(project).await?;
+    pub async fn create(self: &Arc<Self>, once: &Once, thread: &ThreadId, new: CreateRun) -> Result<Started> {
+        self.refuse_unknown_model(&once.project, &new).await?;
+        let mut tx = self.store.write_once(once).await?;
         let reserved = POSITIONS_A_RUN + i64::try_from(new.additional_messages.len()).unwrap_or_default();
         let mut lock = tx.lock_thread(thread, self.clock.position(), reserved).await?;
-        self.create_in(tx, &mut lock, None, new).await
+        self.create_in(once, tx, &mut lock, None, new).await
     }
 
     /// Creates a thread and a run on it, and starts the run.
@@ -106,14 +119,14 @@ impl Engine {
     /// As [`Engine::create`].
     pub async fn create_with_thread(
         self: &Arc<Self>,
-        project: &Project,
+        once: &Once,
         new_thread: CreateThread,
         new: CreateRun,
     ) -> Result<Started> {
-        self.refuse_unknown_model(project, &new).await?;
-        let mut tx = self.store.write(project).await?;
+        self.refuse_unknown_model(&once.project, &new).await?;
+        let mut tx = self.store.write_once(once).await?;
         let (thread, mut lock) = add_thread(&mut tx, &self.clock, new_thread, POSITIONS_A_RUN).await?;
-        self.create_in(tx, &mut lock, Some(thread), new).await
+        self.create_in(once, tx, &mut lock, Some(thread), new).await
     }
 
     async fn refuse_unknown_model(&self, project: &Project, new: &CreateRun) -> Result<()> {
@@ -129,6 +142,7 @@ impl Engine {
 
     async fn create_in(
         self: &Arc<Self>,
+        once: &Once,
         mut tx: Writing,
         lock: &mut ThreadLock,
         thread: Option<Thread>,
@@ -149,6 +163,7 @@ impl Engine {
         let mut run = queued.clone();
         machine::start(&mut run, now).map_err(anyhow::Error::from)?;
         let claimed = tx.add_run(lock, &run, &self.owner, self.lease_end()).await?;
+        tx.remember(once, &queued).await?;
         tx.commit().await?;
         let (mut listener, stream) = listening(streamed);
         if let Some(thread) = &thread {
@@ -266,19 +281,15 @@ impl Engine {
     ///
     /// # Errors
     /// 404 for a missing thread; 400 where a run is at work on it.
-    pub async fn add_message(
-        &self,
-        project: &Project,
-        thread: &ThreadId,
-        new: CreateMessage,
-    ) -> Result<Message> {
-        let mut tx = self.store.write(project).await?;
+    pub async fn add_message(&self, once: &Once, thread: &ThreadId, new: CreateMessage) -> Result<Message> {
+        let mut tx = self.store.write_once(once).await?;
         let mut lock = tx.lock_thread(thread, self.clock.position(), 1).await?;
         if let Some(run) = tx.live_run(thread).await? {
             let message = format!("Can't add messages to {thread} while a run {run} is active.");
             return Err(wire::Error::invalid(message).into());
         }
         let message = add_message_to(&mut tx, &mut lock, new, self.clock.seconds()).await?;
+        tx.remember(once, &message).await?;
         tx.commit().await?;
         Ok(message)
     }
@@ -287,9 +298,10 @@ impl Engine {
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn create_thread(&self, project: &Project, new: CreateThread) -> Result<Thread> {
-        let mut tx = self.store.write(project).await?;
+    pub async fn create_thread(&self, once: &Once, new: CreateThread) -> Result<Thread> {
+        let mut tx = self.store.write_once(once).await?;
         let (thread, _) = add_thread(&mut tx, &self.clock, new, 0).await?;
+        tx.remember(once, &thread).await?;
         tx.commit().await?;
         Ok(thread)
     }
@@ -314,22 +326,31 @@ impl Engine {
     /// Works on a run in a task of its own.
     fn spawn(self: &Arc<Self>, claimed: Claimed, listener: Listener) {
         let (tell, changed) = watch::channel(());
+        let live = Arc::<Live>::default();
         let key = at_work_key(&claimed.lease);
         self.worked_lately.store(true, Ordering::Relaxed);
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), tell);
+        let at_work = AtWork { tell, live: Arc::clone(&live) };
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at_work);
         let engine = Arc::clone(self);
         tokio::spawn(async move {
-            Box::pin(executor::execute(Arc::clone(&engine), claimed, listener, changed)).await;
+            Box::pin(executor::execute(Arc::clone(&engine), claimed, listener, changed, live)).await;
             engine.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            engine.ended.notify_waiters();
         });
     }
 
     /// Tells whoever works on this run here that it is not as it was.
     fn changed(&self, run: &RunId) {
         let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, tell) in at_work.iter().filter(|((at_work, _), _)| at_work == run) {
-            tell.send_replace(());
+        for (_, worker) in at_work.iter().filter(|((at_work, _), _)| at_work == run) {
+            worker.tell.send_replace(());
         }
+    }
+
+    /// What the worker of this run shows, if it is worked on here.
+    fn live(&self, run: &RunId) -> Option<Arc<Live>> {
+        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        at_work.iter().find(|((at_work, _), _)| at_work == run).map(|(_, worker)| Arc::clone(&worker.live))
     }
 
     fn lease_end(&self) -> i64 {

@@ -67,6 +67,7 @@ impl Executor {
                 self.take(&mut turn, delta).await?;
             }
             self.listener.flush().await;
+            self.live.show(self.open.as_ref());
             self.checkpoint(&mut turn).await?;
         }
         self.end_turn(turn).await
@@ -86,12 +87,15 @@ impl Executor {
     }
 
     async fn listen(&mut self, answer: &mut Answer) -> Result<Option<Vec<ChatDelta>>, Stop> {
-        let time_left = self.time_left();
-        tokio::select! {
-            biased;
-            _ = self.changed.changed() => Err(Stop::Changed),
-            () = tokio::time::sleep(time_left) => Err(Stop::End(End::Expired)),
-            deltas = answer.next() => Ok(deltas?),
+        loop {
+            let time_left = self.time_left();
+            tokio::select! {
+                biased;
+                _ = self.changed.changed() => return Err(Stop::Changed),
+                () = tokio::time::sleep(time_left) => return Err(Stop::End(End::Expired)),
+                () = self.live.attached() => self.live.show(self.open.as_ref()),
+                deltas = answer.next() => return Ok(deltas?),
+            }
         }
     }
 
@@ -266,6 +270,11 @@ impl Executor {
         arguments: &str,
     ) -> Result<(), Stop> {
         turn.estimate.completion_tokens += tokens::estimate(arguments);
+        if index > 0 && !self.run.parallel_tool_calls {
+            // Not every upstream keeps to one call a turn when it is told to.
+            tracing::debug!(run.id = %self.run.id, "a call beside the one that the run allows was dropped");
+            return Ok(());
+        }
         if !matches!(&self.open, Some(Work { message: None, .. })) {
             self.refuse_unknown(name.as_deref())?;
             self.complete_message(Usage::default());
@@ -329,7 +338,9 @@ impl Executor {
     fn complete_message(&mut self, usage: Usage) {
         let now = self.engine.clock.seconds();
         if let Some(mut work) = self.open.take() {
-            if let Some(message) = &mut work.message {
+            if let Some(message) = &mut work.message
+                && message.status == MessageStatus::InProgress
+            {
                 machine::end_message(message, &End::Completed, now);
             }
             machine::end_step(&mut work.step, &End::Completed, now);
@@ -362,18 +373,21 @@ impl Executor {
         }
         let Some(work) = &mut self.open else { return Ok(()) };
         work.step.usage = Some(usage);
-        let cut = match turn.finish {
-            Some(ChatFinish::Length) => Some(IncompleteRunReason::MaxCompletionTokens),
-            Some(ChatFinish::ContentFilter) | Some(ChatFinish::Stop | ChatFinish::ToolCalls) | None => None,
-        };
-        match (cut, &work.message) {
-            (Some(reason), Some(_)) => Err(Stop::End(End::Incomplete(reason))),
-            (Some(reason), None) => self.drop_cut_calls(reason),
-            (None, Some(_)) => {
+        match (turn.finish, &mut work.message) {
+            (Some(ChatFinish::Length), Some(_)) => {
+                Err(Stop::End(End::Incomplete(IncompleteRunReason::MaxCompletionTokens)))
+            }
+            (Some(ChatFinish::Length), None) => self.drop_cut_calls(IncompleteRunReason::MaxCompletionTokens),
+            (Some(ChatFinish::ContentFilter), Some(message)) => {
+                machine::end_filtered(message, self.engine.clock.seconds());
                 self.complete_message(usage);
                 Ok(())
             }
-            (None, None) => self.end_calls(),
+            (_, Some(_)) => {
+                self.complete_message(usage);
+                Ok(())
+            }
+            (_, None) => self.end_calls(),
         }
     }
 

@@ -13,7 +13,10 @@ use super::Store;
 use super::writer::{SharedLane, Writer};
 
 /// Every migration, in order. They are never changed once released, only added to.
-const MIGRATIONS: &[(i64, &str, &str)] = &[(1, "core", include_str!("../../../../migrations/0001_core.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "core", include_str!("../../../../migrations/0001_core.sql")),
+    (2, "metadata and answers", include_str!("../../../../migrations/0002_metadata_and_answers.sql")),
+];
 
 /// Connections that read at once. SQLite's readers do not wait for its writer, and two cores keep four busy.
 const SQLITE_READERS: u32 = 4;
@@ -50,10 +53,13 @@ impl Store {
     pub async fn open(place: &Place) -> anyhow::Result<(Self, FolderLock)> {
         static DRIVERS: Once = Once::new();
         DRIVERS.call_once(sqlx::any::install_default_drivers);
-        match place {
-            Place::Folder(folder) => open_sqlite(folder).await,
-            Place::Postgres(url) => open_postgres(url).await,
-        }
+        let (store, lock) = match place {
+            Place::Folder(folder) => open_sqlite(folder).await?,
+            Place::Postgres(url) => open_postgres(url).await?,
+        };
+        let labelled = store.label_older_threads().await;
+        labelled.map_err(|fault| anyhow::anyhow!("could not list the threads' metadata: {fault}"))?;
+        Ok((store, lock))
     }
 }
 

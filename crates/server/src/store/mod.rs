@@ -4,13 +4,17 @@
 //! [`Reading`] and [`Writing`] belong to one project: every statement names it, so no object of another
 //! project can be seen or touched.
 
+mod answers;
 mod assistants;
 mod connect;
+mod digest;
+mod labels;
 mod messages;
 mod objects;
 mod runs;
 mod steps;
 mod threads;
+mod transfer;
 mod writer;
 
 use std::ops::{Deref, DerefMut};
@@ -20,9 +24,11 @@ use sqlx::AnyConnection;
 use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 
+pub use answers::{Idempotency, Once};
 pub use connect::Place;
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};
 pub use threads::ThreadLock;
+pub use transfer::{Brought, Kept, Mark};
 
 use crate::fault::{Fault, Result};
 
@@ -113,6 +119,15 @@ impl Reading {
 }
 
 impl Writing {
+    /// What a `select` ends with whose rows nobody else may change before this transaction ends. SQLite has
+    /// one writer at a time, and this is it.
+    fn and_lock(&self) -> &'static str {
+        match &self.0.connection {
+            Connection::Open(writer::Open::Own(_)) => " for update",
+            Connection::Open(writer::Open::Shared(_)) | Connection::Pooled(_) => "",
+        }
+    }
+
     /// Makes it last. When this returns, it is on disk.
     ///
     /// # Errors

@@ -23,6 +23,9 @@ pub(super) trait Stored: Serialize + DeserializeOwned {
 /// Which objects of a table belong to a list: a column and its value.
 pub(super) type Within<'a> = (&'static str, &'a str);
 
+/// An object's place in its list: position and id.
+pub(super) type Cursor = (i64, String);
+
 pub(super) fn read<T: DeserializeOwned>(object: &str) -> Result<T> {
     Ok(serde_json::from_str(object).context("a stored object could not be read")?)
 }
@@ -50,11 +53,22 @@ impl Reading {
     ) -> Result<List<T>> {
         let after = self.cursor::<T>(query.after.as_deref(), within).await?;
         let before = self.cursor::<T>(query.before.as_deref(), within).await?;
+        self.page_between(T::TABLE, query, within, (after, before)).await
+    }
+
+    /// A page between two objects, read from a table or from what looks like one.
+    pub(super) async fn page_between<T: Stored>(
+        &mut self,
+        table: &str,
+        query: &ListQuery,
+        within: &[Within<'_>],
+        (after, before): (Option<Cursor>, Option<Cursor>),
+    ) -> Result<List<T>> {
         // With `before` alone the page ends at the cursor, so it is read backwards from there.
         let backwards = after.is_none() && before.is_some();
         let ascending = (query.order == Order::Asc) != backwards;
         let (following, preceding) = if query.order == Order::Asc { (">", "<") } else { ("<", ">") };
-        let mut sql = format!("select object from {} where project = $1{}", T::TABLE, and(within, 2));
+        let mut sql = format!("select object from {table} where project = $1{}", and(within, 2));
         let mut next = within.len() + 2;
         for (cursor, sign) in [(&after, following), (&before, preceding)] {
             if cursor.is_some() {
@@ -82,11 +96,12 @@ impl Reading {
         Ok(List::new(objects, has_more, |object| object.id().as_str()))
     }
 
-    async fn cursor<T: Stored>(
+    /// The place of the object with this id in its list.
+    pub(super) async fn cursor<T: Stored>(
         &mut self,
         id: Option<&str>,
         within: &[Within<'_>],
-    ) -> Result<Option<(i64, String)>> {
+    ) -> Result<Option<Cursor>> {
         let Some(id) = id else { return Ok(None) };
         let id = T::Id::parse(id)?;
         let sql =
@@ -151,7 +166,8 @@ impl Writing {
     }
 }
 
-fn and(within: &[Within<'_>], first: usize) -> String {
+/// The condition that an object is within what is named, its values from `$first` on.
+pub(super) fn and(within: &[Within<'_>], first: usize) -> String {
     let condition =
         |(index, (column, _)): (usize, &Within<'_>)| format!(" and {column} = ${}", first + index);
     within.iter().enumerate().map(condition).collect()

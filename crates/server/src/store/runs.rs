@@ -8,6 +8,7 @@ use adjutant_wire::list::{List, ListQuery};
 use adjutant_wire::runs::{Run, RunStatus};
 use adjutant_wire::{RunId, ThreadId};
 use anyhow::Context;
+use sqlx::AssertSqlSafe;
 
 use super::objects::{Stored, read};
 use super::{Project, Reading, Store, ThreadLock, Writing};
@@ -283,15 +284,16 @@ impl Writing {
 
     /// Whether the lease still holds, and for which status. Holds the run until the transaction ends.
     pub async fn hold(&mut self, lease: &Lease) -> Result<Option<RunStatus>> {
-        let row: Option<(String,)> = sqlx::query_as(
-            "update runs set lease_token = lease_token where id = $1 and project = $2 and lease_token = $3 \
-             and live = 1 returning status",
-        )
-        .bind(lease.run.as_str())
-        .bind(self.project())
-        .bind(lease.token)
-        .fetch_optional(self.connection())
-        .await?;
+        let sql = format!(
+            "select status from runs where id = $1 and project = $2 and lease_token = $3 and live = 1{}",
+            self.and_lock()
+        );
+        let row: Option<(String,)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(lease.run.as_str())
+            .bind(self.project())
+            .bind(lease.token)
+            .fetch_optional(self.connection())
+            .await?;
         let status = |(status,): (String,)| Ok(serde_json::from_value(serde_json::Value::String(status))?);
         row.map(status).transpose()
     }

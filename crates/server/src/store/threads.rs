@@ -50,7 +50,7 @@ impl Writing {
     /// Stores a new thread with so many positions reserved for what is added in the same transaction.
     pub async fn add_thread(&mut self, thread: &Thread, position: i64, reserved: i64) -> Result<ThreadLock> {
         sqlx::query(
-            "insert into threads (id, project, position, last_position, object) values ($1, $2, $3, $4, $5)",
+            "insert into threads (id, project, position, last_position, has_pairs, object) values ($1, $2, $3, $4, 1, $5)",
         )
         .bind(thread.id.to_string())
         .bind(self.project())
@@ -59,6 +59,7 @@ impl Writing {
         .bind(serde_json::to_string(thread)?)
         .execute(self.connection())
         .await?;
+        self.label(thread, position).await?;
         Ok(ThreadLock { thread: thread.id.clone(), next: position + 1 })
     }
 
@@ -84,13 +85,23 @@ impl Writing {
         }
     }
 
-    /// Stores a thread's new state.
+    /// Stores a locked thread's new state.
     pub async fn update_thread(&mut self, thread: &Thread) -> Result<()> {
-        self.store(thread).await
+        let (position,): (i64,) = sqlx::query_as(
+            "update threads set object = $1, has_pairs = 1 where id = $2 and project = $3 returning position",
+        )
+        .bind(serde_json::to_string(thread)?)
+        .bind(thread.id.to_string())
+        .bind(self.project())
+        .fetch_one(self.connection())
+        .await?;
+        self.unlabel(thread.id.as_str()).await?;
+        self.label(thread, position).await
     }
 
     /// Deletes a thread with all that belongs to it. A run at work on it finds its row gone and stops.
     pub async fn delete_thread(&mut self, lock: ThreadLock) -> Result<()> {
+        self.unlabel(lock.thread.as_str()).await?;
         for statement in [
             "delete from steps where thread_id = $1 and project = $2",
             "delete from messages where thread_id = $1 and project = $2",

@@ -1,0 +1,182 @@
+//! Streams of runs that are at work already: for clients that lost theirs, or never had one. Events are made
+//! from what is stored, and from what the worker has in hand where it is in this process, so nothing is kept
+//! for them and any process can serve them.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use adjutant_wire::runs::RunStatus;
+use adjutant_wire::steps::{Step, StepDetails, StepStatus};
+use adjutant_wire::{RunId, ThreadId};
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
+
+use super::executor::Work;
+use super::replay::{Known, Told, tell};
+use super::{Engine, Stream};
+use crate::fault::{Fault, Result};
+use crate::store::Project;
+
+/// How often a run in another process is looked at. What it writes is seen as it is stored.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Pieces on their way to one client; a slower one holds up its own stream alone.
+const PIECES_WAITING: usize = 16;
+
+/// What a worker shows of its run to those who follow it.
+#[derive(Debug, Default)]
+pub(super) struct Live {
+    followers: AtomicUsize,
+    open: Mutex<Option<Work>>,
+    changed: Notify,
+    attached: Notify,
+}
+
+impl Live {
+    /// Shows the step that is open. Copied only if somebody looks.
+    pub(super) fn show(&self, open: Option<&Work>) {
+        if self.followers.load(Ordering::Acquire) > 0 {
+            *self.open.lock().unwrap_or_else(PoisonError::into_inner) = open.cloned();
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Waits until somebody begins to follow the run, who has not been shown yet what is open.
+    pub(super) async fn attached(&self) {
+        self.attached.notified().await;
+    }
+
+    fn open(&self) -> Option<Work> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Somebody who follows a run; the worker shows nothing once the last one is gone.
+struct Follower(Arc<Live>);
+
+impl Follower {
+    fn new(live: Arc<Live>) -> Self {
+        live.followers.fetch_add(1, Ordering::AcqRel);
+        live.attached.notify_one();
+        Self(live)
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.followers.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Engine {
+    /// A run's events from its beginning, or from after the event `last_event_id`, each with its id.
+    ///
+    /// # Errors
+    /// 404 for a missing run; 400 for an id that is none.
+    pub async fn follow(
+        self: &Arc<Self>,
+        project: &Project,
+        thread: &ThreadId,
+        run: &RunId,
+        last_event_id: Option<&str>,
+    ) -> Result<Stream> {
+        let told = last_event_id.map(Told::after).transpose()?.unwrap_or_default();
+        self.store.read(project).await?.run(thread, run).await?;
+        let (to, stream) = mpsc::channel(PIECES_WAITING);
+        let (engine, project, thread, run) = (Arc::clone(self), project.clone(), thread.clone(), run.clone());
+        tokio::spawn(async move {
+            if let Err(fault) = engine.tell_all(&project, &thread, &run, told, &to).await {
+                tracing::warn!(run.id = %run, "a stream of run `{run}` ended early: {fault}");
+            }
+        });
+        Ok(stream)
+    }
+
+    /// The id of the event with which a run that waits for its client said so; `None` where it does not wait.
+    ///
+    /// # Errors
+    /// 404 for a missing run.
+    pub async fn last_event_id(
+        &self,
+        project: &Project,
+        thread: &ThreadId,
+        run: &RunId,
+    ) -> Result<Option<String>> {
+        let mut store = self.store.read(project).await?;
+        let run = store.run(thread, run).await?;
+        let steps = store.all_steps(&run.id).await?.len();
+        Ok((run.status == RunStatus::RequiresAction).then(|| Told::waiting(steps)))
+    }
+
+    async fn tell_all(
+        &self,
+        project: &Project,
+        thread: &ThreadId,
+        run: &RunId,
+        mut told: Told,
+        to: &mpsc::Sender<Bytes>,
+    ) -> Result<()> {
+        let mut follower: Option<Follower> = None;
+        loop {
+            let live = self.live(run);
+            // A run that goes on after it waited has another worker.
+            if live.as_ref().map(Arc::as_ptr) != follower.as_ref().map(|follower| Arc::as_ptr(&follower.0)) {
+                follower = live.map(Follower::new);
+            }
+            // Registered before the look, or a change that comes in between would be missed.
+            let changed = follower.as_ref().map(|follower| follower.0.changed.notified());
+            let known = self.known(project, thread, run, follower.as_ref()).await?;
+            let mut frames = Vec::new();
+            let over = tell(&known, &mut told, &mut frames);
+            if !frames.is_empty() && to.send(frames.into()).await.is_err() || over {
+                return Ok(());
+            }
+            match changed {
+                Some(changed) => drop(tokio::time::timeout(LOOK, changed).await),
+                None => tokio::time::sleep(LOOK).await,
+            }
+            if to.is_closed() {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn known(
+        &self,
+        project: &Project,
+        thread: &ThreadId,
+        run: &RunId,
+        follower: Option<&Follower>,
+    ) -> Result<Known> {
+        let mut store = self.store.read(project).await?;
+        let run = store.run(thread, run).await?;
+        let mut work = Vec::new();
+        for (_, step) in store.all_steps(&run.id).await? {
+            let message = match &step.step_details {
+                StepDetails::MessageCreation { message_creation } => {
+                    match store.message(thread, &message_creation.message_id).await {
+                        Ok(message) => Some(message),
+                        Err(Fault::Broken(error)) => return Err(Fault::Broken(error)),
+                        Err(_) => None,
+                    }
+                }
+                StepDetails::ToolCalls { .. } => None,
+            };
+            work.push(Work { step, message });
+        }
+        if let (Some(stored), Some(open)) = (work.last_mut(), follower.and_then(|follower| follower.0.open()))
+        {
+            let same = stored.step.id == open.step.id && is_open(&stored.step);
+            if same {
+                *stored = open;
+            }
+        }
+        let expires_at = run.expires_at.unwrap_or(run.created_at + self.settings.expires_seconds);
+        Ok(Known { run, expires_at, work })
+    }
+}
+
+fn is_open(step: &Step) -> bool {
+    step.status == StepStatus::InProgress
+}

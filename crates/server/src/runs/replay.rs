@@ -1,0 +1,342 @@
+//! A run's events, made again from what is stored of it, from any point on. Pure: the store and the worker
+//! say what there is, this says what has not been told yet.
+//!
+//! An event's id is `STEP.STAGE`: 0 for what comes before the first step, then 1 and on. A client that lost
+//! its stream within a step hears that step again from its beginning, what was said so far in one delta, so
+//! that the accumulators of SDKs, which begin anew with each stream, add up.
+
+use adjutant_wire as wire;
+use adjutant_wire::StepId;
+use adjutant_wire::events::{CallDelta, CallGrowth, Event, PartDelta, PartGrowth};
+use adjutant_wire::messages::{Content, Message, MessageStatus};
+use adjutant_wire::runs::{Run, RunStatus};
+use adjutant_wire::steps::{CalledTool, Step, StepDetails, StepStatus, ToolCall};
+
+use super::executor::Work;
+
+/// What there is of a run.
+pub(super) struct Known {
+    pub(super) run: Run,
+    /// When it was to expire, also where it has ended since.
+    pub(super) expires_at: wire::UnixSeconds,
+    /// Its steps, oldest first, each with the message that it writes.
+    pub(super) work: Vec<Work>,
+}
+
+/// How much of a run its client has been told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// 0 before the first step.
+    step: usize,
+    stage: u8,
+    /// Whether the client knows that the run waited for it in this step, and so hears that it goes on.
+    waited: bool,
+    /// The step's id, once it was told of.
+    id: Option<StepId>,
+    /// Of each part or call of the step: whether it was told of, and how many bytes of it.
+    parts: Vec<usize>,
+}
+
+/// The stages of a step.
+mod stage {
+    pub(super) const CREATED: u8 = 0;
+    pub(super) const BEGUN: u8 = 1;
+    pub(super) const MESSAGE_CREATED: u8 = 2;
+    pub(super) const GROWING: u8 = 3;
+    pub(super) const MESSAGE_ENDED: u8 = 4;
+    pub(super) const WAITING: u8 = 5;
+    pub(super) const ENDED: u8 = 6;
+    pub(super) const QUEUED_AGAIN: u8 = 7;
+    pub(super) const RESUMED: u8 = 8;
+}
+
+impl Told {
+    /// The id of the event that a run waits for its client, after so many steps.
+    pub(super) fn waiting(steps: usize) -> String {
+        format!("{steps}.{}", stage::WAITING)
+    }
+
+    /// Where a stream goes on after the event of this id.
+    ///
+    /// # Errors
+    /// 400 where it is no id of ours.
+    pub(super) fn after(id: &str) -> wire::Result<Self> {
+        let numbers =
+            id.split_once('.').and_then(|(step, stage)| Some((step.parse().ok()?, stage.parse().ok()?)));
+        let Some((step, stage)) = numbers else {
+            let message =
+                format!("Invalid 'Last-Event-ID': '{id}'. Expected the ID of an event of this run.");
+            return Err(wire::Error::parameter("Last-Event-ID", "invalid_value", message));
+        };
+        let told = |step, stage| Self { step, stage, waited: stage >= stage::WAITING, ..Self::default() };
+        Ok(match (step, stage) {
+            (0, stage::GROWING..) => told(1, stage::CREATED),
+            (0, _) => Self::default(),
+            (step, stage::WAITING..) => told(step, stage),
+            (step, _) => told(step, stage::CREATED),
+        })
+    }
+}
+
+/// Appends every event that can be told and has not been; true when the stream is over: the run has ended,
+/// or waits for its client.
+pub(super) fn tell(known: &Known, told: &mut Told, frames: &mut Vec<u8>) -> bool {
+    let mut teller = Teller { known, told, frames };
+    teller.preamble();
+    teller.steps() || teller.end()
+}
+
+struct Teller<'a> {
+    known: &'a Known,
+    told: &'a mut Told,
+    frames: &'a mut Vec<u8>,
+}
+
+impl Teller<'_> {
+    fn event(&mut self, event: &Event<'_>) {
+        let id = format!("id: {}.{}\n", self.told.step, self.told.stage);
+        self.frames.extend_from_slice(id.as_bytes());
+        event.write_to(self.frames);
+    }
+
+    fn preamble(&mut self) {
+        if self.told.step > 0 {
+            return;
+        }
+        if self.told.stage == stage::CREATED {
+            let queued = self.run_as(RunStatus::Queued);
+            self.event(&Event::RunCreated(&queued));
+            self.told.stage = stage::BEGUN;
+            self.event(&Event::Run(&queued));
+        }
+        if self.known.run.status == RunStatus::Queued {
+            return;
+        }
+        self.told.stage = stage::GROWING;
+        self.event(&Event::Run(&self.run_as(RunStatus::InProgress)));
+        self.next_step();
+    }
+
+    fn next_step(&mut self) {
+        *self.told = Told { step: self.told.step + 1, ..Told::default() };
+    }
+
+    /// The run as it was in an earlier state.
+    fn run_as(&self, status: RunStatus) -> Run {
+        let run = &self.known.run;
+        Run {
+            status,
+            started_at: run.started_at.filter(|_| status != RunStatus::Queued || self.told.step > 0),
+            expires_at: Some(self.known.expires_at),
+            cancelled_at: None,
+            failed_at: None,
+            completed_at: None,
+            required_action: None,
+            last_error: None,
+            incomplete_details: None,
+            usage: None,
+            ..run.clone()
+        }
+    }
+
+    /// True where the run waits for its client, and the stream ends for that.
+    fn steps(&mut self) -> bool {
+        while self.told.step > 0 {
+            let Some(work) = self.known.work.get(self.told.step - 1) else { return false };
+            if self.told.id.get_or_insert_with(|| work.step.id.clone()) != &work.step.id {
+                self.begun_again();
+                return true;
+            }
+            let waits = match (&work.step.step_details, &work.message) {
+                (StepDetails::MessageCreation { .. }, Some(message)) => {
+                    self.begin_step(&work.step);
+                    self.message(message);
+                    false
+                }
+                // The message was deleted since; its step is still told of.
+                (StepDetails::MessageCreation { .. }, None) => {
+                    self.begin_step(&work.step);
+                    false
+                }
+                (StepDetails::ToolCalls { tool_calls }, _) => {
+                    self.begin_step(&work.step);
+                    self.calls(&work.step, tool_calls)
+                }
+            };
+            if waits {
+                return true;
+            }
+            if !self.end_step(&work.step) {
+                return false;
+            }
+        }
+        false
+    }
+
+    /// The worker died within this step, and another one does it again: what was told of it does not count.
+    /// A client that comes back hears the new one from its beginning.
+    fn begun_again(&mut self) {
+        let error = wire::Error {
+            kind: wire::error::Kind::Server,
+            ..wire::Error::invalid("The run began a step again: ask for its stream once more.")
+        };
+        self.told.stage = stage::CREATED;
+        self.event(&Event::Error(&error));
+        self.event(&Event::Done);
+    }
+
+    fn begin_step(&mut self, step: &Step) {
+        if self.told.stage > stage::CREATED {
+            return;
+        }
+        let begun = as_begun(step, self.known.expires_at);
+        self.event(&Event::StepCreated(&begun));
+        self.told.stage = stage::BEGUN;
+        self.event(&Event::Step(&begun));
+    }
+
+    fn message(&mut self, message: &Message) {
+        if self.told.stage < stage::MESSAGE_CREATED {
+            self.told.stage = stage::MESSAGE_CREATED;
+            let begun = Message {
+                status: MessageStatus::InProgress,
+                content: Vec::new(),
+                attachments: Vec::new(),
+                completed_at: None,
+                incomplete_at: None,
+                incomplete_details: None,
+                ..message.clone()
+            };
+            self.event(&Event::MessageCreated(&begun));
+            self.event(&Event::Message(&begun));
+        }
+        if self.told.stage <= stage::GROWING {
+            self.told.stage = stage::GROWING;
+            for (index, part) in message.content.iter().enumerate() {
+                self.part(message, index, part);
+            }
+            if message.status != MessageStatus::InProgress {
+                self.told.stage = stage::MESSAGE_ENDED;
+                self.event(&Event::Message(message));
+            }
+        }
+    }
+
+    fn part(&mut self, message: &Message, index: usize, part: &Content) {
+        let (whole, is_text) = match part {
+            Content::Text { text } => (text.value.as_str(), true),
+            Content::Refusal { refusal } => (refusal.as_str(), false),
+            Content::ImageFile { .. } | Content::ImageUrl { .. } => return,
+        };
+        let Some((first, new)) = self.new_text(index, whole) else { return };
+        let growth = if is_text { PartGrowth::Text(new, &[]) } else { PartGrowth::Refusal(new) };
+        self.event(&Event::MessageDelta(&message.id, PartDelta { index, first, growth }));
+    }
+
+    /// What is new of a text that grows, and whether it is its first piece.
+    fn new_text<'t>(&mut self, index: usize, whole: &'t str) -> Option<(bool, &'t str)> {
+        let first = index >= self.told.parts.len();
+        if first {
+            self.told.parts.push(0);
+        }
+        let told = self.told.parts.get_mut(index)?;
+        let new = whole.get(*told..)?;
+        *told = whole.len();
+        (first || !new.is_empty()).then_some((first, new))
+    }
+
+    /// Tells of calls, and of the run that waits for them: true if that is where it stands.
+    fn calls(&mut self, step: &Step, calls: &[ToolCall]) -> bool {
+        if self.told.stage <= stage::GROWING {
+            self.told.stage = stage::GROWING;
+            for (index, call) in calls.iter().enumerate() {
+                self.call(step, index, call);
+            }
+        }
+        if self.told.stage < stage::WAITING && step.status == StepStatus::InProgress {
+            if self.known.run.status != RunStatus::RequiresAction {
+                return false;
+            }
+            self.told.stage = stage::WAITING;
+            let run = self.known.run.clone();
+            self.event(&Event::Run(&run));
+            self.event(&Event::Done);
+            return true;
+        }
+        let waits =
+            step.status == StepStatus::InProgress && self.known.run.status == RunStatus::RequiresAction;
+        if waits {
+            // It knew that already; but a stream without the state that it ends in would puzzle SDKs.
+            let run = self.known.run.clone();
+            self.event(&Event::Run(&run));
+            self.event(&Event::Done);
+        }
+        waits
+    }
+
+    fn call(&mut self, step: &Step, index: usize, call: &ToolCall) {
+        let CalledTool::Function { function } = &call.tool else { return };
+        let Some((first, new)) = self.new_text(index, &function.arguments) else { return };
+        if first {
+            let growth = CallGrowth::Function { id: &call.id, name: &function.name };
+            self.event(&Event::StepDelta(&step.id, CallDelta { index, growth }));
+        }
+        if !new.is_empty() {
+            let growth = CallGrowth::Arguments(new);
+            self.event(&Event::StepDelta(&step.id, CallDelta { index, growth }));
+        }
+    }
+
+    /// False where the step goes on.
+    fn end_step(&mut self, step: &Step) -> bool {
+        if step.status == StepStatus::InProgress {
+            return false;
+        }
+        if self.told.stage < stage::ENDED {
+            self.told.stage = stage::ENDED;
+            self.event(&Event::Step(step));
+        }
+        let resumed = self.told.waited
+            && step.status == StepStatus::Completed
+            && matches!(step.step_details, StepDetails::ToolCalls { .. })
+            && self.told.stage < stage::RESUMED;
+        if resumed {
+            self.told.stage = stage::QUEUED_AGAIN;
+            self.event(&Event::Run(&self.run_as(RunStatus::Queued)));
+            self.told.stage = stage::RESUMED;
+            self.event(&Event::Run(&self.run_as(RunStatus::InProgress)));
+        }
+        self.next_step();
+        true
+    }
+
+    fn end(&mut self) -> bool {
+        let run = self.known.run.clone();
+        let all_told = self.told.step > self.known.work.len();
+        if !run.status.is_terminal() || !all_told {
+            return false;
+        }
+        self.event(&Event::Run(&run));
+        self.event(&Event::Done);
+        true
+    }
+}
+
+fn as_begun(step: &Step, expires_at: wire::UnixSeconds) -> Step {
+    let step_details = match &step.step_details {
+        StepDetails::ToolCalls { .. } => StepDetails::ToolCalls { tool_calls: Vec::new() },
+        written @ StepDetails::MessageCreation { .. } => written.clone(),
+    };
+    Step {
+        status: StepStatus::InProgress,
+        cancelled_at: None,
+        completed_at: None,
+        expires_at: Some(expires_at),
+        failed_at: None,
+        expired_at: None,
+        last_error: None,
+        usage: None,
+        step_details,
+        ..step.clone()
+    }
+}
