@@ -7,6 +7,7 @@ pub mod fault;
 pub mod http;
 pub mod ids;
 pub mod runs;
+pub mod search;
 pub mod serve;
 pub mod store;
 pub mod tools;
