@@ -14,13 +14,15 @@ pub mod metadata;
 pub mod models;
 pub mod patch;
 pub mod runs;
+pub mod search;
 pub mod shape;
 pub mod steps;
 pub mod threads;
 pub mod tools;
+pub mod vector_stores;
 
 pub use error::{Error, Result};
-pub use id::{AssistantId, CallId, MessageId, RunId, StepId, ThreadId};
+pub use id::{AssistantId, CallId, FileBatchId, MessageId, RunId, StepId, ThreadId, VectorStoreId};
 pub use metadata::Metadata;
 pub use patch::Patch;
 pub use shape::Request;

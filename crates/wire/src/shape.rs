@@ -94,6 +94,8 @@ pub enum Shape {
     },
     /// Any object: a JSON schema.
     AnyObject,
+    /// A string, a number or a boolean.
+    Scalar,
     /// A word, or an object: `"auto"` or `{"type": …}`. The first shape is the word's.
     Either(&'static Shape, &'static Shape),
     /// A shape and what must hold beyond it.
@@ -172,8 +174,13 @@ impl Shape {
     /// # Errors
     /// One of the validator family of contract §3, with `param` and `code`.
     pub fn check(&self, value: &mut Value) -> Result<(), Error> {
-        self.refuse_unknown(value, &Path::Root)?;
-        self.fit(value, &Path::Root)
+        self.check_at(value, &Path::Root)
+    }
+
+    /// The same for what stands at a place within a request.
+    pub(crate) fn check_at(&self, value: &mut Value, path: &Path<'_>) -> Result<(), Error> {
+        self.refuse_unknown(value, path)?;
+        self.fit(value, path)
     }
 
     /// Whether an object of this shape may have this key.
@@ -220,6 +227,7 @@ impl Shape {
             Self::Integer { min, max } => fit_integer(value, path, *min, *max),
             Self::Decimal { min, max } => fit_decimal(value, path, *min, *max),
             Self::Boolean if value.is_boolean() => Ok(()),
+            Self::Scalar if value.is_string() || value.is_number() || value.is_boolean() => Ok(()),
             Self::Enum(words) => fit_enum(value, path, words),
             Self::Array { items, min, max } => fit_array(value, path, items, *min, *max),
             Self::Object(fields) => fit_object(self.object(value, path)?, path, fields),
@@ -230,7 +238,7 @@ impl Shape {
             Self::AnyObject => self.object(value, path).map(|_| ()),
             Self::Either(word, _) if value.is_string() => word.fit(value, path),
             Self::Either(_, object) if value.is_object() || value.is_array() => object.fit(value, path),
-            Self::Boolean | Self::Either(..) => Err(self.wrong_type(value, path)),
+            Self::Boolean | Self::Scalar | Self::Either(..) => Err(self.wrong_type(value, path)),
             Self::Where(inner, holds) => {
                 inner.fit(value, path)?;
                 holds(value, path)
@@ -270,6 +278,7 @@ impl Shape {
             Self::Integer { .. } => "an integer".to_owned(),
             Self::Decimal { .. } => "a decimal".to_owned(),
             Self::Boolean => "a boolean".to_owned(),
+            Self::Scalar => "a string, a number or a boolean".to_owned(),
             Self::Array { items, .. } => format!("an array of {}", items.plural()),
             Self::Object(_) | Self::Tagged(_) | Self::Map { .. } | Self::AnyObject => "an object".to_owned(),
             Self::Either(word, other) => {
@@ -288,6 +297,7 @@ impl Shape {
             Self::Integer { .. } => "integers",
             Self::Decimal { .. } => "decimals",
             Self::Boolean => "booleans",
+            Self::Scalar => "strings, numbers or booleans",
             Self::Array { .. } => "arrays",
             Self::Object(_) | Self::Tagged(_) | Self::Map { .. } | Self::AnyObject | Self::Either(..) => {
                 "objects"
