@@ -89,6 +89,8 @@ ids! {
     StepId: "step_", "step_id", "run step";
     /// Names a tool call within a step.
     CallId: "call_", "tool_call_id", "tool call";
+    /// Names a file.
+    FileId: "file-", "file_id", "file";
     /// Names a vector store.
     VectorStoreId: "vs_", "vector_store_id", "vector store";
     /// Names a batch of files.

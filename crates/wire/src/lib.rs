@@ -22,7 +22,7 @@ pub mod tools;
 pub mod vector_stores;
 
 pub use error::{Error, Result};
-pub use id::{AssistantId, CallId, FileBatchId, MessageId, RunId, StepId, ThreadId, VectorStoreId};
+pub use id::{AssistantId, CallId, FileBatchId, FileId, MessageId, RunId, StepId, ThreadId, VectorStoreId};
 pub use metadata::Metadata;
 pub use patch::Patch;
 pub use shape::Request;

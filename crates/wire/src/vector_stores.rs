@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use crate::error::Error;
 use crate::list::{self, ListQuery};
 use crate::shape::{Field, Path, Request, Shape};
-use crate::{FileBatchId, Metadata, Patch, UnixSeconds, VectorStoreId, metadata};
+use crate::{FileBatchId, FileId, Metadata, Patch, UnixSeconds, VectorStoreId, metadata};
 
 /// Files that can be searched.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -122,7 +122,7 @@ pub enum Anchor {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct VectorStoreFile {
     /// The file's own id.
-    pub id: String,
+    pub id: FileId,
     /// Always `vector_store.file`.
     pub object: String,
     /// Bytes of its passages and vectors.
