@@ -179,6 +179,30 @@ def test_a_stream_has_ids_when_it_is_asked_for_them(story: Story, server: Any) -
     assert all(id for id, _, _ in told)
 
 
+def test_a_stream_that_begins_with_its_thread_has_ids_too(
+    story: Story, server: Any, http: httpx.Client
+) -> None:
+    """Whoever heard of the thread alone goes on at the run's beginning."""
+    story.model.says("Hello.")
+    body = {
+        "assistant_id": story.assistant().id,
+        "thread": {"messages": [{"role": "user", "content": "Hi"}], "metadata": {"of": "mine"}},
+        "stream": True,
+    }
+    asked = {"adjutant-event-ids": "true"}
+    with httpx.Client(base_url=server.base_url, headers=asked, timeout=20) as client:
+        first = client.post("/threads/runs", json=body).content
+    assert not streams.check_bytes(first, "attach").violations
+    told = list(frames(iter(first.decode().split("\n"))))
+    assert names(told)[:2] == ["created", "run.created"] and text(told) == "Hello."
+    assert all(id for id, _, _ in told)
+    thread = told[0][2]
+    assert thread == http.get(f"/threads/{thread['id']}").json()
+    run = story.runs.list(thread["id"]).data[0]
+    assert names(follow(http, run, told[0][0])) == names(told)[1:]
+    assert names(follow(http, run)) == names(told)[1:]
+
+
 def test_a_stream_has_no_ids_otherwise(story: Story, server: Any) -> None:
     story.model.says("Hello.")
     body = {"assistant_id": story.assistant().id, "stream": True}

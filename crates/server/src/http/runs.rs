@@ -14,7 +14,7 @@ use super::frame::POLL_AFTER;
 use super::stream;
 use crate::app::App;
 use crate::fault::Result;
-use crate::runs::{Started, refuse_live};
+use crate::runs::{Begin, Started, refuse_live};
 use crate::store::{Once, Project};
 
 /// Between two looks of a client that polls.
@@ -32,7 +32,7 @@ pub(super) async fn create(
     let followed = events.take_over(&mut new.stream);
     let started = app.engine.create(&once, &thread, new).await?;
     if followed {
-        return follow(&app, &once.project, &started.run, None).await;
+        return follow(&app, &once.project, &started.run, Begin::Run).await;
     }
     Ok(answer(&app, started))
 }
@@ -40,10 +40,16 @@ pub(super) async fn create(
 pub(super) async fn create_with_thread(
     app: App,
     once: Once,
+    events: Events,
     Json(new): Json<CreateThreadAndRun>,
 ) -> Result<Response<Body>> {
-    let (thread, run) = new.split();
+    let (thread, mut run) = new.split();
+    let followed = events.take_over(&mut run.stream);
     let started = app.engine.create_with_thread(&once, thread, run).await?;
+    if followed {
+        let begin = started.thread.as_ref().map_or(Begin::Run, Begin::Thread);
+        return follow(&app, &once.project, &started.run, begin).await;
+    }
     Ok(answer(&app, started))
 }
 
@@ -58,7 +64,8 @@ pub(super) async fn submit_tool_outputs(
     let waiting = if followed { app.engine.last_event_id(&project, &thread, &id).await? } else { None };
     let started = app.engine.submit(&project, &thread, &id, new).await?;
     if followed {
-        return follow(&app, &project, &started.run, waiting.as_deref()).await;
+        let begin = waiting.as_deref().map_or(Begin::Run, Begin::After);
+        return follow(&app, &project, &started.run, begin).await;
     }
     Ok(answer(&app, started))
 }
@@ -72,17 +79,13 @@ pub(super) async fn stream_events(
     headers: HeaderMap,
 ) -> Result<Response<Body>> {
     let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
+    let begin = last.map_or(Begin::Run, Begin::After);
     let run = app.store.read(&project).await?.run(&thread, &id).await?;
-    follow(&app, &project, &run, last).await
+    follow(&app, &project, &run, begin).await
 }
 
-async fn follow(
-    app: &App,
-    project: &Project,
-    run: &Run,
-    last_event_id: Option<&str>,
-) -> Result<Response<Body>> {
-    let events = app.engine.follow(project, &run.thread_id, &run.id, last_event_id).await?;
+async fn follow(app: &App, project: &Project, run: &Run, begin: Begin<'_>) -> Result<Response<Body>> {
+    let events = app.engine.follow(project, &run.thread_id, &run.id, begin).await?;
     Ok(stream::answer(events, app.keepalive))
 }
 

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use adjutant_wire::runs::RunStatus;
 use adjutant_wire::steps::{Step, StepDetails, StepStatus};
+use adjutant_wire::threads::Thread;
 use adjutant_wire::{RunId, ThreadId};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use super::executor::Work;
-use super::replay::{Known, Told, tell};
+use super::replay::{Known, Told, tell, tell_thread};
 use super::{Engine, Stream};
 use crate::fault::{Fault, Result};
 use crate::store::Project;
@@ -69,8 +70,18 @@ impl Drop for Follower {
     }
 }
 
+/// Where a stream of a run's events begins.
+pub enum Begin<'a> {
+    /// With the run's first event.
+    Run,
+    /// With the thread that was created for the run.
+    Thread(&'a Thread),
+    /// After the event of this id.
+    After(&'a str),
+}
+
 impl Engine {
-    /// A run's events from its beginning, or from after the event `last_event_id`, each with its id.
+    /// A run's events, each with its id.
     ///
     /// # Errors
     /// 404 for a missing run; 400 for an id that is none.
@@ -79,14 +90,22 @@ impl Engine {
         project: &Project,
         thread: &ThreadId,
         run: &RunId,
-        last_event_id: Option<&str>,
+        begin: Begin<'_>,
     ) -> Result<Stream> {
-        let told = last_event_id.map(Told::after).transpose()?.unwrap_or_default();
+        let mut opening = Vec::new();
+        let told = match begin {
+            Begin::Run => Told::default(),
+            Begin::Thread(thread) => {
+                tell_thread(thread, &mut opening);
+                Told::default()
+            }
+            Begin::After(id) => Told::after(id)?,
+        };
         self.store.read(project).await?.run(thread, run).await?;
         let (to, stream) = mpsc::channel(PIECES_WAITING);
         let (engine, project, thread, run) = (Arc::clone(self), project.clone(), thread.clone(), run.clone());
         tokio::spawn(async move {
-            if let Err(fault) = engine.tell_all(&project, &thread, &run, told, &to).await {
+            if let Err(fault) = engine.tell_all(&project, &thread, &run, told, opening, &to).await {
                 tracing::warn!(run.id = %run, "a stream of run `{run}` ended early: {fault}");
             }
         });
@@ -115,6 +134,7 @@ impl Engine {
         thread: &ThreadId,
         run: &RunId,
         mut told: Told,
+        mut frames: Vec<u8>,
         to: &mpsc::Sender<Bytes>,
     ) -> Result<()> {
         let mut follower: Option<Follower> = None;
@@ -127,9 +147,8 @@ impl Engine {
             // Registered before the look, or a change that comes in between would be missed.
             let changed = follower.as_ref().map(|follower| follower.0.changed.notified());
             let known = self.known(project, thread, run, follower.as_ref()).await?;
-            let mut frames = Vec::new();
             let over = tell(&known, &mut told, &mut frames);
-            if !frames.is_empty() && to.send(frames.into()).await.is_err() || over {
+            if !frames.is_empty() && to.send(std::mem::take(&mut frames).into()).await.is_err() || over {
                 return Ok(());
             }
             match changed {

@@ -36,6 +36,7 @@ use crate::fault::{Fault, Result};
 use crate::ids::{fresh, hex};
 use crate::store::{Claimed, Lease, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
 use crate::upstream::Upstreams;
+pub use follow::Begin;
 use follow::Live;
 use listener::Listener;
 
@@ -72,6 +73,8 @@ pub type Stream = mpsc::Receiver<Bytes>;
 
 /// A run as it is answered at once, and its stream where one was asked for.
 pub struct Started {
+    /// The thread, where it was created for the run.
+    pub thread: Option<Thread>,
     /// The run, queued.
     pub run: Run,
     /// Its events.
@@ -173,7 +176,7 @@ impl Engine {
         listener.emit(&Event::Run(&queued));
         listener.emit(&Event::Run(&run));
         self.spawn(claimed, listener);
-        Ok(Started { run: queued, stream })
+        Ok(Started { thread, run: queued, stream })
     }
 
     /// The new run, with the assistant's values where the request has none.
@@ -252,7 +255,7 @@ impl Engine {
         listener.emit(&Event::Run(&queued));
         listener.emit(&Event::Run(&run));
         self.spawn(claimed, listener);
-        Ok(Started { run: queued, stream })
+        Ok(Started { thread: None, run: queued, stream })
     }
 
     /// Begins to cancel a run.

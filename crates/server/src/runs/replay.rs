@@ -11,6 +11,7 @@ use adjutant_wire::events::{CallDelta, CallGrowth, Event, PartDelta, PartGrowth}
 use adjutant_wire::messages::{Content, Message, MessageStatus};
 use adjutant_wire::runs::{Run, RunStatus};
 use adjutant_wire::steps::{CalledTool, Step, StepDetails, StepStatus, ToolCall};
+use adjutant_wire::threads::Thread;
 
 use super::executor::Work;
 
@@ -78,12 +79,24 @@ impl Told {
     }
 }
 
+/// Appends the event that a thread was created for the run, which comes before all others. Whoever heard no
+/// more than that goes on at the run's beginning.
+pub(super) fn tell_thread(thread: &Thread, frames: &mut Vec<u8>) {
+    write(&Told::default(), &Event::ThreadCreated(thread), frames);
+}
+
 /// Appends every event that can be told and has not been; true when the stream is over: the run has ended,
 /// or waits for its client.
 pub(super) fn tell(known: &Known, told: &mut Told, frames: &mut Vec<u8>) -> bool {
     let mut teller = Teller { known, told, frames };
     teller.preamble();
     teller.steps() || teller.end()
+}
+
+fn write(told: &Told, event: &Event<'_>, frames: &mut Vec<u8>) {
+    let id = format!("id: {}.{}\n", told.step, told.stage);
+    frames.extend_from_slice(id.as_bytes());
+    event.write_to(frames);
 }
 
 struct Teller<'a> {
@@ -94,9 +107,7 @@ struct Teller<'a> {
 
 impl Teller<'_> {
     fn event(&mut self, event: &Event<'_>) {
-        let id = format!("id: {}.{}\n", self.told.step, self.told.stage);
-        self.frames.extend_from_slice(id.as_bytes());
-        event.write_to(self.frames);
+        write(self.told, event, self.frames);
     }
 
     fn preamble(&mut self) {
