@@ -1,14 +1,18 @@
 //! New identifiers.
 
-use adjutant_wire::id::Id;
+use adjutant_wire::id::{Id, Tail};
 use rand::RngExt;
 use rand::distr::Alphanumeric;
 
-/// A new identifier: its prefix and 24 random letters and digits, as recorded.
+/// A new identifier: its prefix, and random letters and digits as many as recorded.
 pub fn fresh<I: Id>() -> I {
-    let mut text = String::with_capacity(I::PREFIX.len() + 24);
-    text.push_str(I::PREFIX);
-    text.extend(rand::rng().sample_iter(Alphanumeric).take(24).map(char::from));
+    let mut text = I::PREFIX.to_owned();
+    match I::TAIL {
+        Tail::Alphanumeric(length) => {
+            text.extend(rand::rng().sample_iter(Alphanumeric).take(length).map(char::from));
+        }
+        Tail::Hexadecimal(length) => text.extend(hex().chars().cycle().take(length)),
+    }
     I::from_checked(text)
 }
 

@@ -21,6 +21,8 @@ pub struct Error {
     pub param: Option<String>,
     /// A word that programs may match on.
     pub code: Option<&'static str>,
+    /// Whether the body says message and code once more under `detail`, as recorded of files.
+    pub has_detail: bool,
 }
 
 /// The `type` of an error body.
@@ -47,7 +49,14 @@ impl Kind {
 impl Error {
     /// A 400 without `param` and `code`: most refusals that depend on an object's state.
     pub fn invalid(message: impl Into<String>) -> Self {
-        Self { status: 400, message: message.into(), kind: Kind::InvalidRequest, param: None, code: None }
+        Self {
+            status: 400,
+            message: message.into(),
+            kind: Kind::InvalidRequest,
+            param: None,
+            code: None,
+            has_detail: false,
+        }
     }
 
     /// A 400 about one parameter.
@@ -58,6 +67,16 @@ impl Error {
     /// The 404 of an object that does not exist in the caller's project.
     pub fn missing(noun: &str, id: &str) -> Self {
         Self { status: 404, ..Self::invalid(format!("No {noun} found with id '{id}'.")) }
+    }
+
+    /// The recorded 404 of a file.
+    pub fn missing_file(id: &str) -> Self {
+        Self {
+            status: 404,
+            param: Some("id".to_owned()),
+            has_detail: true,
+            ..Self::invalid(format!("No such File object: {id}"))
+        }
     }
 
     /// The 400 of an identifier of another kind.
@@ -165,10 +184,19 @@ impl std::error::Error for Error {}
 
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, to: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut body = to.serialize_struct("Error", 1)?;
+        let mut body = to.serialize_struct("Error", 2)?;
         body.serialize_field("error", &Inner(self))?;
+        if self.has_detail {
+            body.serialize_field("detail", &Detail { message: &self.message, code: self.code })?;
+        }
         body.end()
     }
+}
+
+#[derive(Serialize)]
+struct Detail<'a> {
+    message: &'a str,
+    code: Option<&'static str>,
 }
 
 /// The object inside `{"error": …}`; the event `error` carries it bare as well.

@@ -7,6 +7,7 @@
 pub mod assistants;
 pub mod error;
 pub mod events;
+pub mod files;
 pub mod id;
 pub mod list;
 pub mod messages;
@@ -19,10 +20,14 @@ pub mod shape;
 pub mod steps;
 pub mod threads;
 pub mod tools;
+pub mod uploads;
 pub mod vector_stores;
 
 pub use error::{Error, Result};
-pub use id::{AssistantId, CallId, FileBatchId, FileId, MessageId, RunId, StepId, ThreadId, VectorStoreId};
+pub use id::{
+    AssistantId, CallId, FileBatchId, FileId, MessageId, PartId, RunId, StepId, ThreadId, UploadId,
+    VectorStoreId,
+};
 pub use metadata::Metadata;
 pub use patch::Patch;
 pub use shape::Request;

@@ -188,9 +188,24 @@ impl Shape {
         self.field(key).is_some()
     }
 
-    /// The value of a key that comes as text, from a query: a number where the shape wants one and the text
-    /// is one.
-    pub fn from_text(&self, key: &str, text: String) -> Value {
+    /// Enters what a query or a form says of a key; `metadata[user]` says it of a key within. Text becomes a
+    /// number where the shape wants one and the text is one.
+    pub fn enter_text(&self, object: &mut Map<String, Value>, key: &str, text: String) {
+        let (name, inner) = split_key(key);
+        let Some(inner) = inner else {
+            object.insert(name.to_owned(), self.value_of_text(name, text));
+            return;
+        };
+        let value = match self.field(name) {
+            Some(field) => field.shape.value_of_text(inner, text),
+            None => Value::String(text),
+        };
+        if let Value::Object(object) = object.entry(name).or_insert_with(|| Value::Object(Map::new())) {
+            object.insert(inner.to_owned(), value);
+        }
+    }
+
+    fn value_of_text(&self, key: &str, text: String) -> Value {
         let number = match self.field(key).map(|field| field.shape) {
             Some(Self::Integer { .. }) => text.parse::<i64>().ok(),
             Some(_) | None => None,
@@ -305,6 +320,12 @@ impl Shape {
             Self::Where(inner, _) => inner.plural(),
         }
     }
+}
+
+/// `metadata` and `user` of `metadata[user]`, which is how SDKs write a key of an object in a query or a form.
+pub fn split_key(key: &str) -> (&str, Option<&str>) {
+    let parts = key.strip_suffix(']').and_then(|key| key.split_once('['));
+    parts.map_or((key, None), |(name, inner)| (name, Some(inner)))
 }
 
 fn in_words(path: &Path<'_>) -> Option<String> {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 
 use adjutant_wire as wire;
 use adjutant_wire::id::Id;
-use adjutant_wire::shape::Request as Checked;
+use adjutant_wire::shape::{Request as Checked, split_key};
 use adjutant_wire::{AssistantId, ThreadId};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
@@ -171,28 +171,12 @@ impl<T: Checked> FromRequestParts<App> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
         let mut query = Map::new();
         for (key, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
-            let (name, inner) = inner_key(&key);
-            if !T::SHAPE.has_key(name) {
-                continue;
-            }
-            match inner {
-                None => drop(query.insert(name.to_owned(), T::SHAPE.from_text(name, value.into_owned()))),
-                Some(inner) => {
-                    let object = query.entry(name).or_insert_with(|| Value::Object(Map::new()));
-                    if let Value::Object(object) = object {
-                        object.insert(inner.to_owned(), Value::String(value.into_owned()));
-                    }
-                }
+            if T::SHAPE.has_key(split_key(&key).0) {
+                T::SHAPE.enter_text(&mut query, &key, value.into_owned());
             }
         }
         Ok(Self(T::read(Value::Object(query))?))
     }
-}
-
-/// `metadata` and `user` of `metadata[user]`, which is how SDKs write a key of an object in a query.
-fn inner_key(key: &str) -> (&str, Option<&str>) {
-    let parts = key.strip_suffix(']').and_then(|key| key.split_once('['));
-    parts.map_or((key, None), |(name, inner)| (name, Some(inner)))
 }
 
 /// A body: of a request, checked; or of an answer.

@@ -2,6 +2,7 @@
 
 use adjutant_wire::AssistantId;
 use adjutant_wire::assistants::Assistant;
+use adjutant_wire::id::Id;
 use adjutant_wire::list::{List, ListQuery};
 
 use super::objects::Stored;
@@ -39,7 +40,7 @@ impl Writing {
             .bind(serde_json::to_string(assistant)?)
             .execute(self.connection())
             .await?;
-        Ok(())
+        self.note_files(assistant.id.as_str(), &assistant.tool_resources).await
     }
 
     /// The assistant, kept from other writers until this transaction ends.
@@ -49,11 +50,14 @@ impl Writing {
 
     /// Stores an assistant's new state.
     pub async fn update_assistant(&mut self, assistant: &Assistant) -> Result<()> {
-        self.store(assistant).await
+        self.store(assistant).await?;
+        self.forget_files(assistant.id.as_str()).await?;
+        self.note_files(assistant.id.as_str(), &assistant.tool_resources).await
     }
 
     /// Deletes an assistant. Threads and runs that it worked on stay.
     pub async fn delete_assistant(&mut self, id: &AssistantId) -> Result<()> {
-        self.delete::<Assistant>(id, &[]).await
+        self.delete::<Assistant>(id, &[]).await?;
+        self.forget_files(id.as_str()).await
     }
 }

@@ -16,6 +16,7 @@ use super::writer::{SharedLane, Writer};
 const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "core", include_str!("../../../../migrations/0001_core.sql")),
     (2, "metadata and answers", include_str!("../../../../migrations/0002_metadata_and_answers.sql")),
+    (3, "files", include_str!("../../../../migrations/0003_files.sql")),
 ];
 
 /// Connections that read at once. SQLite's readers do not wait for its writer, and two cores keep four busy.

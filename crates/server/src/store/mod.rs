@@ -6,8 +6,10 @@
 
 mod answers;
 mod assistants;
+mod blobs;
 mod connect;
 mod digest;
+mod files;
 mod labels;
 mod messages;
 mod objects;
@@ -15,6 +17,7 @@ mod runs;
 mod steps;
 mod threads;
 mod transfer;
+mod uploads;
 mod writer;
 
 use std::ops::{Deref, DerefMut};
@@ -29,6 +32,7 @@ pub use connect::Place;
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};
 pub use threads::ThreadLock;
 pub use transfer::{Brought, Kept, Mark};
+pub use uploads::StoredPart;
 
 use crate::fault::{Fault, Result};
 

@@ -129,6 +129,9 @@ impl Writing {
         .bind(serde_json::to_string(assistant)?)
         .execute(self.connection())
         .await?;
+        if added.rows_affected() == 1 {
+            self.note_files(assistant.id.as_str(), &assistant.tool_resources).await?;
+        }
         Ok(brought(added.rows_affected()))
     }
 
@@ -148,6 +151,7 @@ impl Writing {
         .await?;
         if added.rows_affected() == 1 {
             self.label(thread, position).await?;
+            self.note_files(thread.id.as_str(), &thread.tool_resources).await?;
         }
         Ok(brought(added.rows_affected()))
     }
