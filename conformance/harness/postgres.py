@@ -146,8 +146,14 @@ def _programs(folder: Path, user: str | None) -> Path:
     )
     if can_run and can_run.returncode == 0:
         return installed
-    shutil.copytree(installed.parent, folder / "programs")
-    return folder / "programs" / "bin"
+    # The programs look for the package's libraries beside the package.
+    package = installed.parent.parent
+    copy = folder / "programs" / package.name / installed.parent.name
+    shutil.copytree(installed.parent, copy)
+    libraries = f"{package.name}.libs"
+    if (package.parent / libraries).is_dir():
+        shutil.copytree(package.parent / libraries, folder / "programs" / libraries)
+    return copy / installed.name
 
 
 def _is_reachable(path: Path) -> bool:
