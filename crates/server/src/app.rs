@@ -7,8 +7,10 @@ use std::time::Duration;
 use adjutant_wire as wire;
 use sha2::{Digest, Sha256};
 
+use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::config::{Busy, Config};
+use crate::files::Files;
 use crate::runs::Engine;
 use crate::store::{Project, Store};
 use crate::upstream::Upstreams;
@@ -20,6 +22,8 @@ pub struct App {
     pub store: Store,
     /// The clock.
     pub clock: Arc<Clock>,
+    /// Files, in rows and in the blob store.
+    pub files: Arc<Files>,
     /// Runs.
     pub engine: Arc<Engine>,
     /// Models.
@@ -28,6 +32,10 @@ pub struct App {
     pub keys: Arc<Keys>,
     /// The longest request body.
     pub request_bytes: usize,
+    /// The longest file that comes in one request.
+    pub file_bytes: i64,
+    /// Whether files may be downloaded whose purpose OpenAI gave nothing back of.
+    pub download_uploads: bool,
     /// Whether the header that asks for version 2 must be there.
     pub require_beta_header: bool,
     /// Whether threads can be listed, exported and imported over HTTP, which OpenAI's could not.
@@ -43,17 +51,27 @@ impl App {
     ///
     /// # Errors
     /// Where the keys cannot be read, or are missing beyond loopback.
-    pub fn new(config: &Config, store: Store, upstreams: Upstreams) -> anyhow::Result<Self> {
+    pub fn new(config: &Config, store: Store, blobs: Blobs, upstreams: Upstreams) -> anyhow::Result<Self> {
         let clock = Arc::new(Clock::default());
+        let files = Files::new(store.clone(), blobs, Arc::clone(&clock), config.runs.lease());
         let upstreams = Arc::new(upstreams);
-        let engine = Engine::new(store.clone(), Arc::clone(&clock), Arc::clone(&upstreams), config.runs);
+        let engine = Engine::new(
+            store.clone(),
+            Arc::clone(&files),
+            Arc::clone(&clock),
+            Arc::clone(&upstreams),
+            config.runs,
+        );
         Ok(Self {
             store,
             clock,
+            files,
             engine,
             upstreams,
             keys: Arc::new(Keys::new(config.accepted_keys()?)),
             request_bytes: config.request_bytes,
+            file_bytes: config.file_bytes,
+            download_uploads: config.download_uploads,
             require_beta_header: config.require_beta_header,
             thread_listing: config.thread_listing,
             busy_threads: config.runs.busy_threads,

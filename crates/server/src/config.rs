@@ -23,6 +23,8 @@ pub struct Config {
     pub blobs: String,
     pub log: String,
     pub request_bytes: usize,
+    pub file_bytes: i64,
+    pub download_uploads: bool,
     pub require_beta_header: bool,
     pub thread_listing: bool,
     pub strict_models: bool,
@@ -179,6 +181,7 @@ impl Config {
         ensure!(self.runs.lease_seconds > 0, "runs.lease_seconds must be more than 0");
         ensure!(self.runs.keepalive_seconds > 0, "runs.keepalive_seconds must be more than 0");
         ensure!(self.upstream_idle_seconds > 0, "upstream_idle_seconds must be more than 0");
+        ensure!(self.file_bytes > 0, "file_bytes must be more than 0");
         ensure!(
             self.blobs.is_empty() || self.blobs.starts_with("s3://"),
             "blobs must be empty or begin with s3://"
@@ -239,6 +242,14 @@ impl UpstreamConfig {
 #[expect(clippy::disallowed_methods, reason = "this is the place that others are sent to")]
 pub fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// The variables that AWS's own tools know, which say how S3 is reached.
+pub fn aws_variables() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, value)| name.starts_with("AWS_") && !value.is_empty())
+        .collect()
 }
 
 impl Overrides {

@@ -1,9 +1,11 @@
 //! Adjutant: OpenAI's Assistants API on your own machine, on any model. `ARCHITECTURE.md` has the map.
 
 pub mod app;
+pub mod blobs;
 pub mod clock;
 pub mod config;
 pub mod fault;
+pub mod files;
 pub mod http;
 pub mod ids;
 pub mod runs;

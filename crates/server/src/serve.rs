@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
+use crate::blobs::Blobs;
 use crate::config::Config;
 use crate::store::{Place, Project, Store};
 use crate::transfer::{Importer, files};
@@ -43,15 +44,18 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     if accepted == 0 {
         say("No keys are configured: every key is accepted, on this machine only.")?;
     }
-    if !config.blobs.is_empty() {
-        tracing::warn!("`blobs` is set, but this version keeps no files yet");
-    }
-    let app = App::new(&config, store, upstreams)?;
+    let blobs = Blobs::open(&config)?;
+    blobs.check().await?;
+    let app = App::new(&config, store, blobs, upstreams)?;
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("could not listen on {}: is another server there?", config.listen))?;
     let address = listener.local_addr()?;
     let alone = config.database_url.is_empty();
+    if alone {
+        app.files.take_over().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    }
+    tokio::spawn(Arc::clone(&app.files).clean());
     let worker = tokio::spawn(Arc::clone(&app.engine).work(alone));
     say(&format!("Adjutant is listening on http://{address}"))?;
     tokio::spawn(forget_answers(app.clone()));
@@ -104,12 +108,23 @@ pub async fn check(config: Config) -> anyhow::Result<()> {
             say("Keeps everything in PostgreSQL, which answers.")?;
         }
     }
+    check_blobs(&config).await?;
     let upstreams = upstream::open(&config).await?;
     say(&upstreams.in_words())?;
     for line in upstreams.check().await {
         say(&line)?;
     }
     Ok(())
+}
+
+async fn check_blobs(config: &Config) -> anyhow::Result<()> {
+    if config.blobs.is_empty() {
+        let note = if config.database_url.is_empty() { "" } else { "; other processes need the same one" };
+        return say(&format!("Keeps the bytes of files in the folder `{}`{note}.", config.data.display()));
+    }
+    let blobs = Blobs::open(config)?;
+    blobs.check().await?;
+    say(&format!("Keeps the bytes of files in {}, which answers.", blobs.in_words()))
 }
 
 /// Writes everything of a project to a file, or for `-` to the standard output.

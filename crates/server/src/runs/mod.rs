@@ -33,6 +33,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use crate::clock::Clock;
 use crate::config::RunsConfig;
 use crate::fault::{Fault, Result};
+use crate::files::Files;
 use crate::ids::{fresh, hex};
 use crate::store::{Claimed, Lease, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
 use crate::upstream::Upstreams;
@@ -43,6 +44,8 @@ use listener::Listener;
 /// What runs need to run.
 pub struct Engine {
     pub(crate) store: Store,
+    /// What tools read and write.
+    pub files: Arc<Files>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) upstreams: Arc<Upstreams>,
     settings: RunsConfig,
@@ -85,12 +88,14 @@ impl Engine {
     /// An engine that works on nothing yet: see [`Engine::work`].
     pub fn new(
         store: Store,
+        files: Arc<Files>,
         clock: Arc<Clock>,
         upstreams: Arc<Upstreams>,
         settings: RunsConfig,
     ) -> Arc<Self> {
         Arc::new(Self {
             store,
+            files,
             clock,
             upstreams,
             settings,

@@ -1,0 +1,181 @@
+//! Files: bytes in the blob store and rows in the database, kept so that neither is without the other for long.
+//!
+//! Whoever keeps something [receives](Files::receive) its bytes first and then stores a row that holds them, in
+//! one transaction with whatever else belongs to it. What was received and never stored is deleted.
+
+mod cleaning;
+mod uploads;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use adjutant_wire::FileId;
+use adjutant_wire::files::{CreateFile, File};
+use adjutant_wire::id::Id;
+use bytes::Bytes;
+use tokio::sync::Notify;
+use tokio::task::AbortHandle;
+
+use crate::blobs::{self, Blobs, Content};
+use crate::clock::Clock;
+use crate::fault::Result;
+use crate::ids::{fresh, hex};
+use crate::store::{Project, Store};
+
+/// What files need.
+pub struct Files {
+    store: Store,
+    blobs: Blobs,
+    clock: Arc<Clock>,
+    /// For how long a process that receives may be silent before another one deletes what it received.
+    lease: Duration,
+    /// Wakes whoever deletes.
+    due: Notify,
+}
+
+/// Bytes that are coming in. Dropped before it is [finished](Incoming::finish), it leaves nothing behind.
+pub struct Incoming {
+    blob: blobs::Incoming,
+    bytes: i64,
+    claim: Claim,
+}
+
+/// Bytes that came in whole. Dropped before a row holds them, they are deleted.
+pub struct Received {
+    bytes: i64,
+    claim: Claim,
+}
+
+/// A key that is ours as long as this is kept.
+struct Claim {
+    key: String,
+    renewing: AbortHandle,
+}
+
+impl Files {
+    /// Files in this database and blob store. Nobody deletes what is due until [`Files::clean`] is called.
+    pub fn new(store: Store, blobs: Blobs, clock: Arc<Clock>, lease: Duration) -> Arc<Self> {
+        Arc::new(Self { store, blobs, clock, lease, due: Notify::new() })
+    }
+
+    /// Begins to receive bytes.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn receive(&self) -> Result<Incoming> {
+        let key = hex();
+        self.store.enter_blob(&key, self.lease_end()).await?;
+        let blob = self.blobs.write(&key);
+        Ok(Incoming { blob, bytes: 0, claim: self.claim(key) })
+    }
+
+    /// Stores a new file that was received.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn add(&self, project: &Project, new: CreateFile, received: Received) -> Result<File> {
+        let file = new.into_file(fresh(), received.bytes(), self.clock.seconds());
+        let mut tx = self.store.write(project).await?;
+        tx.add_file(&file, self.clock.position(), received.key()).await?;
+        tx.commit().await?;
+        Ok(file)
+    }
+
+    /// A file and its content.
+    ///
+    /// # Errors
+    /// 404 where there is none, or its time has run out.
+    pub async fn open(&self, project: &Project, id: &FileId) -> Result<(File, Content)> {
+        let now = self.clock.seconds();
+        let (file, blob) = self.store.read(project).await?.file_and_blob(id, now).await?;
+        match self.blobs.read(&blob).await? {
+            Some(content) => Ok((file, content)),
+            None => {
+                // Deleted since the row was read; else bytes are lost, which somebody should know.
+                self.store.read(project).await?.file(id, now).await?;
+                Err(anyhow::anyhow!(
+                    "the bytes of file `{}` are not in {}",
+                    id.as_str(),
+                    self.blobs.in_words()
+                )
+                .into())
+            }
+        }
+    }
+
+    /// Deletes a file and takes it out of all that names it.
+    ///
+    /// # Errors
+    /// 404 where there is none, or its time has run out.
+    pub async fn delete(&self, project: &Project, id: &FileId) -> Result<()> {
+        let mut tx = self.store.write(project).await?;
+        tx.delete_file(id, self.clock.seconds()).await?;
+        tx.commit().await?;
+        self.due.notify_one();
+        Ok(())
+    }
+
+    fn lease_end(&self) -> i64 {
+        self.clock.milliseconds() + i64::try_from(self.lease.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    /// Keeps moving on when the key may be deleted, as long as the claim is kept.
+    fn claim(&self, key: String) -> Claim {
+        let (store, clock, lease) = (self.store.clone(), Arc::clone(&self.clock), self.lease);
+        let kept = key.clone();
+        let renewing = tokio::spawn(async move {
+            let milliseconds = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+            loop {
+                tokio::time::sleep(lease / 3).await;
+                // Where it was lost, storing the row will be refused.
+                if let Err(fault) = store.keep_blob(&kept, clock.milliseconds() + milliseconds).await {
+                    tracing::error!("could not keep the claim to a blob: {fault}");
+                }
+            }
+        });
+        Claim { key, renewing: renewing.abort_handle() }
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        self.renewing.abort();
+    }
+}
+
+impl Incoming {
+    /// Writes on.
+    ///
+    /// # Errors
+    /// Where the blob store fails.
+    pub async fn write(&mut self, piece: Bytes) -> Result<()> {
+        self.bytes += i64::try_from(piece.len()).unwrap_or(i64::MAX);
+        Ok(self.blob.write(piece).await?)
+    }
+
+    /// How many bytes came so far.
+    pub fn bytes(&self) -> i64 {
+        self.bytes
+    }
+
+    /// Makes the bytes last. A row has to hold them soon.
+    ///
+    /// # Errors
+    /// Where the blob store fails.
+    pub async fn finish(self) -> Result<Received> {
+        self.blob.finish().await?;
+        Ok(Received { bytes: self.bytes, claim: self.claim })
+    }
+}
+
+impl Received {
+    /// How many they are.
+    pub fn bytes(&self) -> i64 {
+        self.bytes
+    }
+
+    /// Their key, for the row that will hold them.
+    pub fn key(&self) -> &str {
+        &self.claim.key
+    }
+}
