@@ -16,8 +16,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import itertools
 import json
+import re
 import secrets
 import string
 import struct
@@ -180,7 +182,39 @@ class Silence:
     gate: Gate | None = None
 
 
-Turn = Answer | Failure | Raw | Silence
+@dataclass(frozen=True)
+class Vectors:
+    """The answer of an embedding model: texts that share words get vectors that are alike.
+
+    They are not of unit length, as many models' are not.
+    """
+
+    dimensions: int = 64
+    backwards: bool = False
+    missing: int = 0
+    usage: bool = True
+
+    def of(self, text: str) -> list[float]:
+        vector = [0.0] * self.dimensions
+        for word in re.findall(r"[a-z0-9]+|[^\W\d_]", text.lower()):
+            number = int.from_bytes(hashlib.sha256(word.encode()).digest()[:4])
+            vector[number % self.dimensions] += 1.0
+        return vector if any(vector) else [1.0] * self.dimensions
+
+    def answer(self, request: Json) -> Json:
+        inputs = request["input"] if isinstance(request["input"], list) else [request["input"]]
+        data = [
+            {"object": "embedding", "index": index, "embedding": self.of(text)}
+            for index, text in enumerate(inputs)
+        ]
+        data = data[: len(data) - self.missing]
+        usage = {"prompt_tokens": len(inputs), "total_tokens": len(inputs)}
+        answer = {"object": "list", "data": data, "model": request["model"]}
+        answer["data"] = data[::-1] if self.backwards else data
+        return {**answer, "usage": usage} if self.usage else answer
+
+
+Turn = Answer | Failure | Raw | Silence | Vectors
 
 
 @dataclass
@@ -396,6 +430,8 @@ class ScriptedUpstream:
         gate, turn = model.next_turn(seen)
         if gate:
             await gate.passed()
+        if isinstance(turn, Vectors):
+            return await _send_json(writer, 200, turn.answer(seen.body))
         if seen.path == "/v1/embeddings" and isinstance(turn, Answer):
             return await _send_json(writer, 200, _embeddings(seen.body))
         await _perform(turn, seen, writer)

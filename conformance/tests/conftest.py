@@ -71,11 +71,11 @@ class Servers:
         upstream: str | None = None,
         **options: object,
     ) -> Adjutant:
-        """A server that belongs to one test alone."""
+        """A server of one test's own. With an empty `upstream` its configuration names some."""
         number = next(self._numbers)
         server = Adjutant(
             self._folder / f"server-{number}",
-            upstream=upstream or self._upstream.base_url,
+            upstream=self._upstream.base_url if upstream is None else upstream,
             database_url=self._database(number) if db == "postgres" else None,
             settings={**SETTINGS, **(settings or {})},
             **options,

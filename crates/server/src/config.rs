@@ -36,6 +36,7 @@ pub struct Config {
     pub keys: Vec<KeyConfig>,
     pub aliases: BTreeMap<String, String>,
     pub local_model: LocalModelConfig,
+    pub embeddings: EmbeddingsConfig,
     pub runs: RunsConfig,
 }
 
@@ -126,6 +127,20 @@ pub struct LocalModelConfig {
     pub idle_seconds: u64,
 }
 
+/// What texts are turned into, so that they are found by their meaning.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents them")]
+pub struct EmbeddingsConfig {
+    pub upstream: String,
+    pub model: String,
+    pub dimensions: usize,
+    pub window_tokens: usize,
+    pub batch_texts: usize,
+    pub query_prefix: String,
+    pub passage_prefix: String,
+}
+
 /// Runs and their streams.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +197,8 @@ impl Config {
         ensure!(self.runs.keepalive_seconds > 0, "runs.keepalive_seconds must be more than 0");
         ensure!(self.upstream_idle_seconds > 0, "upstream_idle_seconds must be more than 0");
         ensure!(self.file_bytes > 0, "file_bytes must be more than 0");
+        ensure!(self.embeddings.window_tokens > 0, "embeddings.window_tokens must be more than 0");
+        ensure!(self.embeddings.batch_texts > 0, "embeddings.batch_texts must be more than 0");
         ensure!(
             self.blobs.is_empty() || self.blobs.starts_with("s3://"),
             "blobs must be empty or begin with s3://"

@@ -5,6 +5,7 @@
 //! OpenAI's words and names the parameter; only then they become types. No I/O, no clock, no randomness.
 
 pub mod assistants;
+pub mod embeddings;
 pub mod error;
 pub mod events;
 pub mod files;

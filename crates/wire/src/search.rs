@@ -1,10 +1,10 @@
 //! Asking a vector store: `POST /vector_stores/{vector_store_id}/search`.
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::error::Error;
-use crate::shape::{Field, Path, Request, Shape};
+use crate::shape::{Field, Path, Request, Shape, one_or_several};
 
 /// Body of `POST /vector_stores/{vector_store_id}/search`.
 #[derive(Clone, Debug, Deserialize)]
@@ -28,19 +28,6 @@ pub struct SearchStore {
 
 fn ten() -> usize {
     10
-}
-
-fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Query {
-        One(String),
-        Several(Vec<String>),
-    }
-    Ok(match Query::deserialize(from)? {
-        Query::One(query) => vec![query],
-        Query::Several(queries) => queries,
-    })
 }
 
 /// How results of a search are ranked and cut.

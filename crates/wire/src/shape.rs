@@ -10,6 +10,7 @@ mod fit;
 use std::fmt;
 
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -33,6 +34,20 @@ pub trait Request: DeserializeOwned {
         // caused it: it is refused all the same, with what serde says.
         serde_json::from_value(value).map_err(|error| Error::invalid(format!("Invalid request: {error}.")))
     }
+}
+
+/// Reads a string, or a list of strings, as a list.
+pub(crate) fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Strings {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Strings::deserialize(from)? {
+        Strings::One(string) => vec![string],
+        Strings::Several(strings) => strings,
+    })
 }
 
 /// A shape of JSON.

@@ -2,17 +2,24 @@
 //! whole program.
 
 use adjutant_wire as wire;
+use adjutant_wire::Request as _;
+use adjutant_wire::embeddings::{
+    CreateEmbedding, Embedding, EmbeddingUsage, Embeddings, EncodingFormat, Vector,
+};
 use adjutant_wire::models::{Model, Models};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Response;
-
+use axum::response::IntoResponse;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use futures_util::stream;
 use serde_json::Value;
 
 use super::extract::{Caller, Json, ModelName, Path, body};
 use crate::app::App;
 use crate::fault::{Fault, Result};
+use crate::upstream::ClientEmbeddings;
 
 pub(super) async fn list(app: App, _: Caller) -> Json<Models> {
     Json(app.upstreams.models().await)
@@ -23,11 +30,35 @@ pub(super) async fn retrieve(app: App, _: Caller, Path(name): Path<ModelName>) -
 }
 
 pub(super) async fn chat_completions(app: App, _: Caller, request: Request) -> Result<Response<Body>> {
-    pass_on(&app, "/chat/completions", request).await
+    let body = body(request, &app).await?;
+    pass_on(&app, "/chat/completions", body).await
 }
 
 pub(super) async fn embeddings(app: App, _: Caller, request: Request) -> Result<Response<Body>> {
-    pass_on(&app, "/embeddings", request).await
+    let body = body(request, &app).await?;
+    let model = body.get("model").and_then(Value::as_str);
+    if let Some(model) = model
+        && app.upstreams.embeds_for(model).await
+    {
+        let request = CreateEmbedding::read(body)?;
+        let made = app.upstreams.create_embeddings(&request).await?;
+        return Ok(Json(as_embeddings(made, request.encoding_format)).into_response());
+    }
+    pass_on(&app, "/embeddings", body).await
+}
+
+fn as_embeddings(made: ClientEmbeddings, format: EncodingFormat) -> Embeddings {
+    let written = |vector: Vec<f32>| match format {
+        EncodingFormat::Float => Vector::Numbers(vector),
+        EncodingFormat::Base64 => {
+            let bytes: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
+            Vector::Base64(STANDARD.encode(bytes))
+        }
+    };
+    let item = |(index, vector)| Embedding { object: "embedding", index, embedding: written(vector) };
+    let usage = EmbeddingUsage { prompt_tokens: made.tokens, total_tokens: made.tokens };
+    let data = made.vectors.into_iter().enumerate().map(item).collect();
+    Embeddings { object: "list", data, model: made.model, usage }
 }
 
 fn refuse_without_model(body: &Value) -> wire::Result<()> {
@@ -46,8 +77,7 @@ fn refuse_without_model(body: &Value) -> wire::Result<()> {
     Err(wire::Error::parameter("model", "missing_required_parameter", message))
 }
 
-async fn pass_on(app: &App, path: &str, request: Request) -> Result<Response<Body>> {
-    let body = body(request, app).await?;
+async fn pass_on(app: &App, path: &str, body: Value) -> Result<Response<Body>> {
     refuse_without_model(&body)?;
     let passed = app.upstreams.pass_on(path, body).await?;
     let mut response = Response::builder().status(passed.status());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::{Mutex, Semaphore};
 
+use super::embeddings::Embeddings;
 use super::local::{LocalModel, LocalModelSettings};
 use super::place::{Place, Upstream};
 use super::routing::Upstreams;
@@ -37,15 +38,17 @@ pub async fn open(config: &Config) -> anyhow::Result<Upstreams> {
         let found = found(config.listen.port()).await?;
         all.push(Arc::new(found.map_or_else(|| built_in(config), Ok)?));
     }
+    let patience = Patience {
+        idle: Duration::from_secs(config.upstream_idle_seconds),
+        retries: config.upstream_retries,
+    };
     Ok(Upstreams {
+        embeddings: Embeddings::new(&config.embeddings, &all, patience)?,
         all,
         aliases: config.aliases.clone(),
         strict: config.strict_models,
         default_model: Some(config.default_model.clone()).filter(|name| !name.is_empty()),
-        patience: Patience {
-            idle: Duration::from_secs(config.upstream_idle_seconds),
-            retries: config.upstream_retries,
-        },
+        patience,
         context_tokens: config.context_tokens,
     })
 }

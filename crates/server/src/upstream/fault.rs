@@ -1,5 +1,6 @@
 //! What can go wrong with a model's server, in words that help.
 
+use adjutant_wire as wire;
 use adjutant_wire::runs::{LastError, LastErrorCode};
 use std::time::Duration;
 
@@ -85,4 +86,11 @@ impl UpstreamFault {
     pub fn into_last_error(self) -> LastError {
         LastError { code: self.code, message: self.message }
     }
+}
+
+/// As a client sees it whose request was passed on.
+pub(super) fn unavailable(fault: UpstreamFault) -> wire::Error {
+    let kind = wire::error::Kind::Server;
+    let code = Some("upstream_unavailable");
+    wire::Error { status: 502, kind, code, ..wire::Error::invalid(fault.message) }
 }

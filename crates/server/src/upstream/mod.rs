@@ -3,6 +3,7 @@
 mod answer;
 pub mod chat;
 mod discovery;
+pub mod embeddings;
 mod emulated;
 mod fault;
 mod local;
@@ -17,7 +18,9 @@ use adjutant_wire::models::{Model, Models};
 use bytes::Bytes;
 
 pub use discovery::open;
+pub use embeddings::{ClientEmbeddings, EmbeddingModel, TextKind};
 pub use fault::UpstreamFault;
+use fault::unavailable;
 pub use local::Progress;
 pub use routing::Upstreams;
 pub use server::Patience;
@@ -116,13 +119,7 @@ impl Upstreams {
                 }
             }
         };
-        let kind = wire::error::Kind::Server;
-        Err(wire::Error {
-            status: 502,
-            kind,
-            code: Some("upstream_unavailable"),
-            ..wire::Error::invalid(fault.message)
-        })
+        Err(unavailable(fault))
     }
 }
 

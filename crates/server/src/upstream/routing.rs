@@ -9,6 +9,7 @@ use std::sync::Arc;
 use adjutant_wire as wire;
 use adjutant_wire::models::Model;
 
+use super::embeddings::Embeddings;
 use super::local::Listener;
 use super::place::{Place, Upstream};
 use super::server::{Listed, Patience};
@@ -21,6 +22,7 @@ pub struct Upstreams {
     pub(super) default_model: Option<String>,
     pub(super) patience: Patience,
     pub(super) context_tokens: u64,
+    pub(super) embeddings: Embeddings,
 }
 
 /// Where a request goes and what its model is called there.
@@ -33,15 +35,16 @@ impl Upstreams {
     /// Which models answer, for the person who starts the server.
     pub fn in_words(&self) -> String {
         let names: Vec<String> = self.all.iter().map(|upstream| upstream.in_words()).collect();
-        format!("Models: {}.", names.join(", "))
+        format!("Models: {}. Embeddings: {}.", names.join(", "), self.embeddings.in_words())
     }
 
-    /// A line on each upstream: whether it answers, and with how many models.
+    /// A line on each upstream: whether it answers, and with how many models; and one on the embedding model.
     pub async fn check(&self) -> Vec<String> {
         let mut lines = Vec::new();
         for upstream in &self.all {
             lines.push(upstream.check().await);
         }
+        lines.extend(self.embeddings.check().await);
         lines
     }
 
@@ -102,12 +105,25 @@ impl Upstreams {
         known.unwrap_or(self.context_tokens)
     }
 
-    pub(super) async fn route(&self, name: &str) -> Option<Route> {
-        let name = self.aliases.get(name).map_or(name, String::as_str);
+    /// The name that an alias stands for.
+    pub(super) fn meant<'a>(&'a self, name: &'a str) -> &'a str {
+        self.aliases.get(name).map_or(name, String::as_str)
+    }
+
+    /// The first upstream that has a model of this name.
+    pub(super) async fn serving(&self, name: &str) -> Option<&Arc<Upstream>> {
         for upstream in &self.all {
             if upstream.serves(name).await {
-                return Some(Route { upstream: Arc::clone(upstream), model: name.to_owned() });
+                return Some(upstream);
             }
+        }
+        None
+    }
+
+    pub(super) async fn route(&self, name: &str) -> Option<Route> {
+        let name = self.meant(name);
+        if let Some(upstream) = self.serving(name).await {
+            return Some(Route { upstream: Arc::clone(upstream), model: name.to_owned() });
         }
         if self.strict {
             return None;

@@ -85,18 +85,27 @@ pub(super) async fn ask(
     };
     let body = serde_json::to_vec(&body).map_err(|error| UpstreamFault::lasting(error.to_string()))?;
     let body = Bytes::from(body);
-    let mut attempt = 0;
+    retrying(&endpoint.name, patience, || begin(client, endpoint, body.clone(), patience.idle)).await
+}
+
+/// Tries until it succeeds, trying again does not help, or it was tried often enough.
+pub(super) async fn retrying<T, Attempt: Future<Output = Result<T, UpstreamFault>>>(
+    upstream: &str,
+    patience: Patience,
+    attempt: impl Fn() -> Attempt,
+) -> Result<T, UpstreamFault> {
+    let mut attempts = 0;
     loop {
-        let fault = match begin(client, endpoint, body.clone(), patience.idle).await {
+        let fault = match attempt().await {
             Ok(answer) => return Ok(answer),
             Err(fault) => fault,
         };
-        let Some(pause) = pause(fault.retry, attempt).filter(|_| attempt < patience.retries) else {
+        let Some(pause) = pause(fault.retry, attempts).filter(|_| attempts < patience.retries) else {
             return Err(fault);
         };
-        tracing::warn!(upstream = %endpoint.name, attempt, "{} Trying again in {pause:?}.", fault.message);
+        tracing::warn!(upstream, attempts, "{} Trying again in {pause:?}.", fault.message);
         tokio::time::sleep(pause).await;
-        attempt += 1;
+        attempts += 1;
     }
 }
 
