@@ -16,6 +16,8 @@ from typing import Any
 import jsonschema_rs
 import yaml
 
+from harness.streams import search_problems
+
 Json = dict[str, Any]
 CONTRACT = Path(__file__).parent.parent / "contract"
 
@@ -173,6 +175,9 @@ def key_order_problems(value: object) -> Iterable[str]:
             yield f"keys of {kind} are {keys}"
         if not extra <= set(value):
             yield f"{kind} lacks {sorted(extra - set(value))}"
+    if kind == "thread.run.step":
+        for call in value["step_details"].get("tool_calls", []):
+            yield from search_problems(call["file_search"]) if "file_search" in call else []
     yield from key_order_problems(value.get("data"))
 
 

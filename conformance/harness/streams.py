@@ -330,7 +330,9 @@ class Checker:
             return  # Taken up where the run waits: its calls were told of before.
         calls = run["required_action"]["submit_tool_outputs"]["tool_calls"]
         if self._require(self._step, "required action", "no open tool step"):
-            streamed = [_without(call, "output") for call in self._step.calls]
+            # Calls that the server runs itself are none of the client's business.
+            functions = [call for call in self._step.calls if call["type"] == "function"]
+            streamed = [_without(call, "output") for call in functions]
             same = [_plain(call) for call in calls] == streamed
             self._require(same, "adds up", f"calls {calls} are not the streamed {streamed}")
 
@@ -445,6 +447,14 @@ class Checker:
             streamed = self._step.calls
             same = [_comparable(call) for call in final] == [_comparable(call) for call in streamed]
             self._require(same, "adds up", f"step ends with {final}, streamed was {streamed}")
+            for call in step["step_details"]["tool_calls"]:
+                self._check_search(call)
+
+    def _check_search(self, call: Json) -> None:
+        if call.get("type") != "file_search":
+            return
+        for problem in search_problems(call["file_search"]):
+            self._violate("search", problem)
 
     def _check_step_delta(self, data: Json) -> None:
         self._check_delta_shape(data, "thread.run.step.delta")
@@ -491,6 +501,11 @@ class Checker:
             self._require(is_text, "first delta", f"a function call without arguments: {part}")
             no_output = "output" in function and function["output"] is None
             self._require(no_output, "first delta", f"output is not null: {part}")
+        if part.get("type") == "file_search":
+            search = part.get("file_search") or {}
+            as_recorded = list(search) == ["ranking_options", "results"]
+            self._require(as_recorded, "first delta", f"a search with keys {list(search)}")
+            self._require(search.get("results") == [], "first delta", f"results at once: {part}")
 
     def _grow_call(self, call: Json, part: Json) -> None:
         kind = part.get("type", "")
@@ -629,6 +644,15 @@ class Checker:
             indexed = annotation.get("index") == len(kept)
             self._require(indexed, "index", f"an annotation with index {annotation.get('index')}")
             kept.append(_without(annotation, "index"))
+            quoted = "file_citation" not in annotation or "quote" in annotation["file_citation"]
+            self._require(quoted, "annotations", f"no quote in the delta {annotation}")
+            self._check_place(whole["text"]["value"], annotation)
+
+    def _check_place(self, text: str, annotation: Json) -> None:
+        """An annotation comes with its marker and stands where it says, in characters."""
+        there = text[annotation.get("start_index", 0) : annotation.get("end_index", 0)]
+        same = there and there == annotation.get("text")
+        self._require(same, "annotations", f"{annotation} stands at {there!r}")
 
     def _check_message_end(self, name: str, message: Json) -> None:
         opened = self._message
@@ -660,6 +684,23 @@ class Checker:
             self._step.message_ended = True
 
 
+def search_problems(search: Json) -> list[str]:
+    """What is wrong with the search of a finished step, as it was recorded."""
+    found = []
+    if list(search) != ["ranking_options", "results"]:
+        found.append(f"a search with keys {list(search)}")
+    for result in search.get("results", []):
+        keys = [key for key in result if key != "content"]
+        if keys != ["file_id", "file_name", "score", "attributes"]:
+            found.append(f"a result with keys {list(result)}")
+        if not 0 <= result.get("score", -1) <= 1:
+            found.append(f"a result with score {result.get('score')}")
+    scores = [result.get("score") for result in search.get("results", [])]
+    if scores != sorted(scores, reverse=True):
+        found.append(f"results in the order {scores}")
+    return found
+
+
 def _without(value: Json, *keys: str) -> Json:
     """A copy two levels deep, without some keys on both."""
     return {
@@ -683,7 +724,7 @@ def _comparable(call: Json) -> Json:
 
 
 def _without_quotes(part: Json) -> Json:
-    """The completed message leaves the quotes of citations out."""
+    """OpenAI's completed messages left the quotes of citations out; ours keep them."""
     if part.get("type") != "text":
         return part
     annotations = [_without(a, "quote") for a in part["text"]["annotations"]]

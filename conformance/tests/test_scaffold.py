@@ -74,6 +74,14 @@ def call(data: Any) -> Any:
     return data["delta"]["step_details"]["tool_calls"][0]
 
 
+def found(data: Any) -> Any:
+    return data["step_details"]["tool_calls"][0]["file_search"]["results"][0]
+
+
+def mark(data: Any) -> Any:
+    return part(data)["text"]["annotations"][0]
+
+
 def rename(name: str, to: str) -> Callable[[Events], None]:
     def change(events: Events) -> None:
         i = position(events, name)
@@ -82,10 +90,11 @@ def rename(name: str, to: str) -> Callable[[Events], None]:
     return change
 
 
-TEXT, CALLS, SUBMIT = (
+TEXT, CALLS, SUBMIT, SEARCH = (
     "02_stream_text",
     "03_stream_function_requires_action",
     "04_stream_submit_tool_outputs",
+    "06_stream_file_search",
 )
 MESSAGE_DELTA, STEP_DELTA = "thread.message.delta", "thread.run.step.delta"
 DAMAGE: list[tuple[str, str, Callable[[Events], None]]] = [
@@ -143,6 +152,15 @@ DAMAGE: list[tuple[str, str, Callable[[Events], None]]] = [
         ),
     ),
     (SUBMIT, "order", drop("thread.run.queued")),
+    (SEARCH, "adds up", drop(STEP_DELTA)),
+    (SEARCH, "first delta", edit(STEP_DELTA, lambda d: call(d)["file_search"].pop("results"))),
+    (SEARCH, "first delta", edit(STEP_DELTA, lambda d: call(d)["file_search"].update(results=[1]))),
+    (SEARCH, "search", edit("thread.run.step.completed", lambda d: found(d).pop("score"))),
+    (SEARCH, "search", edit("thread.run.step.completed", lambda d: found(d).update(page=1))),
+    (SEARCH, "index", edit(MESSAGE_DELTA, lambda d: mark(d).pop("index"), 7)),
+    (SEARCH, "annotations", edit(MESSAGE_DELTA, lambda d: mark(d).update(start_index=28), 7)),
+    (SEARCH, "annotations", edit(MESSAGE_DELTA, lambda d: mark(d)["file_citation"].pop("quote"), 7)),
+    (SEARCH, "adds up", edit(MESSAGE_DELTA, lambda d: part(d)["text"].pop("annotations"), 7)),
 ]
 
 

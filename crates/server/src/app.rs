@@ -12,6 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Busy, Config};
 use crate::files::Files;
 use crate::runs::Engine;
+use crate::search::Search;
 use crate::store::{Project, Store};
 use crate::upstream::Upstreams;
 
@@ -55,11 +56,13 @@ impl App {
         let clock = Arc::new(Clock::default());
         let files = Files::new(store.clone(), blobs, Arc::clone(&clock), config.runs.lease());
         let upstreams = Arc::new(upstreams);
+        let search = Arc::new(Search::new(store.clone()));
         let engine = Engine::new(
             store.clone(),
             Arc::clone(&files),
             Arc::clone(&clock),
             Arc::clone(&upstreams),
+            search,
             config.runs,
         );
         Ok(Self {

@@ -5,7 +5,7 @@ use serde::{Serialize, Serializer, ser::SerializeStruct};
 use crate::error::{Error, Inner};
 use crate::messages::{Annotation, Message};
 use crate::runs::{Run, RunStatus};
-use crate::steps::{Step, StepStatus};
+use crate::steps::{Include, Step, StepStatus, UsedRanking};
 use crate::threads::Thread;
 use crate::{CallId, MessageId, StepId};
 
@@ -57,6 +57,13 @@ pub enum CallGrowth<'a> {
     },
     /// More of the arguments.
     Arguments(&'a str),
+    /// The only delta of a search: what it finds comes with the step's end (recorded).
+    FileSearch {
+        /// The call's id.
+        id: &'a CallId,
+        /// How results will be ranked.
+        ranking_options: &'a UsedRanking,
+    },
 }
 
 /// How a part of a message grew.
@@ -74,9 +81,23 @@ pub struct PartDelta<'a> {
 #[derive(Debug)]
 pub enum PartGrowth<'a> {
     /// More text, and the marks in it.
-    Text(&'a str, &'a [Annotation]),
+    Text {
+        /// The text.
+        value: &'a str,
+        /// What is marked in it.
+        annotations: &'a [Annotation],
+        /// How many marks the part had before.
+        marked: usize,
+    },
     /// More of a refusal.
     Refusal(&'a str),
+}
+
+impl<'a> PartGrowth<'a> {
+    /// More text, with nothing marked in it.
+    pub fn text(value: &'a str) -> Self {
+        Self::Text { value, annotations: &[], marked: 0 }
+    }
 }
 
 impl Event<'_> {
@@ -98,8 +119,8 @@ impl Event<'_> {
     }
 
     /// Appends the event as a server-sent event: `event: …`, `data: …`, a blank line. JSON has no line
-    /// breaks, so one `data:` line is enough.
-    pub fn write_to(&self, frames: &mut Vec<u8>) {
+    /// breaks, so one `data:` line is enough. Steps show what the client included.
+    pub fn write_to(&self, frames: &mut Vec<u8>, include: Include) {
         frames.extend_from_slice(b"event: ");
         frames.extend_from_slice(self.name().as_bytes());
         frames.extend_from_slice(b"\ndata: ");
@@ -107,7 +128,9 @@ impl Event<'_> {
         let written = match self {
             Self::ThreadCreated(thread) => serde_json::to_writer(&mut *frames, thread),
             Self::RunCreated(run) | Self::Run(run) => serde_json::to_writer(&mut *frames, run),
-            Self::StepCreated(step) | Self::Step(step) => serde_json::to_writer(&mut *frames, step),
+            Self::StepCreated(step) | Self::Step(step) => {
+                serde_json::to_writer(&mut *frames, &Step::clone(step).shown(include))
+            }
             Self::StepDelta(id, delta) => serde_json::to_writer(&mut *frames, &StepDeltaBody(id, delta)),
             Self::MessageCreated(message) | Self::Message(message) => {
                 serde_json::to_writer(&mut *frames, message)
@@ -192,9 +215,10 @@ impl Serialize for PartDelta<'_> {
         let mut part = to.serialize_struct("PartDelta", 3)?;
         part.serialize_field("index", &self.index)?;
         match self.growth {
-            PartGrowth::Text(value, annotations) => {
+            PartGrowth::Text { value, annotations, marked } => {
+                let text = TextGrowth { value, annotations, marked, first: self.first };
                 part.serialize_field("type", "text")?;
-                part.serialize_field("text", &TextGrowth { value, annotations, first: self.first })?;
+                part.serialize_field("text", &text)?;
             }
             PartGrowth::Refusal(refusal) => {
                 part.serialize_field("type", "refusal")?;
@@ -208,6 +232,7 @@ impl Serialize for PartDelta<'_> {
 struct TextGrowth<'a> {
     value: &'a str,
     annotations: &'a [Annotation],
+    marked: usize,
     first: bool,
 }
 
@@ -217,10 +242,20 @@ impl Serialize for TextGrowth<'_> {
         let mut text = to.serialize_struct("TextGrowth", 2)?;
         text.serialize_field("value", self.value)?;
         if annotated {
-            text.serialize_field("annotations", self.annotations)?;
+            let numbered = self.annotations.iter().enumerate();
+            let numbered = numbered.map(|(at, annotation)| Numbered { index: self.marked + at, annotation });
+            text.serialize_field("annotations", &numbered.collect::<Vec<_>>())?;
         }
         text.end()
     }
+}
+
+/// An annotation in a delta: with its place among those of its part.
+#[derive(Serialize)]
+struct Numbered<'a> {
+    index: usize,
+    #[serde(flatten)]
+    annotation: &'a Annotation,
 }
 
 struct StepDeltaBody<'a>(&'a StepId, &'a CallDelta<'a>);
@@ -260,6 +295,11 @@ impl Serialize for CallDelta<'_> {
                 call.serialize_field("type", "function")?;
                 call.serialize_field("function", &One("arguments", &arguments))?;
             }
+            CallGrowth::FileSearch { id, ranking_options } => {
+                call.serialize_field("id", id)?;
+                call.serialize_field("type", "file_search")?;
+                call.serialize_field("file_search", &FirstSearch { ranking_options, results: [] })?;
+            }
         }
         call.end()
     }
@@ -270,6 +310,12 @@ struct FirstFunction<'a> {
     name: &'a str,
     arguments: &'static str,
     output: Option<String>,
+}
+
+#[derive(Serialize)]
+struct FirstSearch<'a> {
+    ranking_options: &'a UsedRanking,
+    results: [(); 0],
 }
 
 /// Wrapped and bare at once: official SDKs raise on the first form, another known client reads the second
@@ -292,22 +338,23 @@ impl Serialize for ErrorBody<'_> {
 mod tests {
     use super::*;
     use crate::id::Id;
+    use crate::messages::FileCitation;
 
     fn frame(event: &Event<'_>) -> String {
         let mut frames = Vec::new();
-        event.write_to(&mut frames);
+        event.write_to(&mut frames, Include::default());
         String::from_utf8(frames).unwrap()
     }
 
     #[test]
     fn deltas_look_as_recorded() {
         let message = MessageId::from_checked("msg_1".into());
-        let first = PartDelta { index: 0, first: true, growth: PartGrowth::Text("Hi", &[]) };
+        let first = PartDelta { index: 0, first: true, growth: PartGrowth::text("Hi") };
         assert_eq!(
             frame(&Event::MessageDelta(&message, first)),
             "event: thread.message.delta\ndata: {\"id\":\"msg_1\",\"object\":\"thread.message.delta\",\"delta\":{\"content\":[{\"index\":0,\"type\":\"text\",\"text\":{\"value\":\"Hi\",\"annotations\":[]}}]}}\n\n"
         );
-        let later = PartDelta { index: 0, first: false, growth: PartGrowth::Text(" there", &[]) };
+        let later = PartDelta { index: 0, first: false, growth: PartGrowth::text(" there") };
         assert!(frame(&Event::MessageDelta(&message, later)).contains(r#""text":{"value":" there"}}]"#));
 
         let step = StepId::from_checked("step_1".into());
@@ -322,6 +369,30 @@ mod tests {
             frame(&Event::StepDelta(&step, later))
                 .contains(r#"[{"index":0,"type":"function","function":{"arguments":"{}"}}]"#)
         );
+    }
+
+    #[test]
+    fn a_citation_and_a_search_look_as_recorded() {
+        let message = MessageId::from_checked("msg_1".into());
+        let citation = Annotation::FileCitation {
+            text: "【4:0†a.txt】".into(),
+            start_index: 29,
+            end_index: 53,
+            file_citation: FileCitation { file_id: "file-1".into(), quote: Some(String::new()) },
+        };
+        let growth = PartGrowth::Text { value: "【4:0†a.txt】", annotations: &[citation], marked: 2 };
+        let delta = PartDelta { index: 0, first: false, growth };
+        assert!(frame(&Event::MessageDelta(&message, delta)).contains(
+            r#""text":{"value":"【4:0†a.txt】","annotations":[{"index":2,"type":"file_citation","text":"【4:0†a.txt】","start_index":29,"end_index":53,"file_citation":{"file_id":"file-1","quote":""}}]}}]"#
+        ));
+
+        let step = StepId::from_checked("step_1".into());
+        let call = CallId::from_checked("call_1".into());
+        let ranking = UsedRanking { ranker: "auto".into(), score_threshold: 0.0 };
+        let growth = CallGrowth::FileSearch { id: &call, ranking_options: &ranking };
+        assert!(frame(&Event::StepDelta(&step, CallDelta { index: 0, growth })).contains(
+            r#"[{"index":0,"id":"call_1","type":"file_search","file_search":{"ranking_options":{"ranker":"auto","score_threshold":0.0},"results":[]}}]"#
+        ));
     }
 
     #[test]

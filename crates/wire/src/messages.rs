@@ -137,8 +137,8 @@ pub enum Annotation {
         start_index: usize,
         /// Where it ends.
         end_index: usize,
-        /// The file.
-        file_citation: FileReference,
+        /// The file, and its words.
+        file_citation: FileCitation,
     },
     /// A file that code wrote.
     FilePath {
@@ -151,6 +151,16 @@ pub enum Annotation {
         /// The file.
         file_path: FileReference,
     },
+}
+
+/// A file that is cited.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FileCitation {
+    /// Which file.
+    pub file_id: String,
+    /// The sentence of it that says what the message says. OpenAI's had it in deltas alone, and empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quote: Option<String>,
 }
 
 /// A file by id.

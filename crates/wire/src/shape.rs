@@ -203,10 +203,16 @@ impl Shape {
         self.field(key).is_some()
     }
 
-    /// Enters what a query or a form says of a key; `metadata[user]` says it of a key within. Text becomes a
-    /// number where the shape wants one and the text is one.
+    /// Enters what a query or a form says of a key; `metadata[user]` says it of a key within, `include[]` adds to
+    /// a list. Text becomes a number where the shape wants one and the text is one.
     pub fn enter_text(&self, object: &mut Map<String, Value>, key: &str, text: String) {
         let (name, inner) = split_key(key);
+        if self.field(name).is_some_and(|field| matches!(field.shape, Self::Array { .. })) {
+            if let Value::Array(list) = object.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
+                list.push(Value::String(text));
+            }
+            return;
+        }
         let Some(inner) = inner else {
             object.insert(name.to_owned(), self.value_of_text(name, text));
             return;

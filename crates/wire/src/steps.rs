@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::runs::{LastError, Usage};
+use crate::shape::{Field, Request, Shape};
 use crate::{AssistantId, CallId, MessageId, Metadata, RunId, StepId, ThreadId, UnixSeconds};
 
 /// One thing that a run did: it wrote a message, or it called tools.
@@ -61,6 +62,46 @@ impl Step {
         }
         self
     }
+
+    /// The step as clients see it: what is stored of searches beyond the API is taken away, and so is the
+    /// text of the passages unless it was asked for.
+    #[must_use]
+    pub fn shown(mut self, include: Include) -> Self {
+        let StepDetails::ToolCalls { tool_calls } = &mut self.step_details else { return self };
+        for ToolCall { tool, .. } in tool_calls {
+            if let CalledTool::FileSearch { file_search } = tool {
+                file_search.show(include);
+            }
+        }
+        self
+    }
+
+    /// The step with all that the API can show of it: as it is exported.
+    #[must_use]
+    pub fn exported(self) -> Self {
+        self.shown(Include { found_text: true }).at_rest()
+    }
+}
+
+/// What a request asks to be shown of steps beyond the usual: query of the requests that answer with steps,
+/// or with a stream of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Include {
+    /// The text of the passages that a search found.
+    #[serde(default, rename = "include", deserialize_with = "is_filled")]
+    pub found_text: bool,
+}
+
+/// The only word that there is, and the shape has checked it.
+fn is_filled<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(!Vec::<String>::deserialize(from)?.is_empty())
+}
+
+const INCLUDED: Shape = Shape::Enum(&["step_details.tool_calls[*].file_search.results[*].content"]);
+
+impl Request for Include {
+    const SHAPE: Shape =
+        Shape::Object(&[Field::optional("include", Shape::Array { items: &INCLUDED, min: 0, max: 128 })]);
 }
 
 /// What a step does.
@@ -189,6 +230,23 @@ pub struct FileSearchCall {
     pub ranking_options: UsedRanking,
     /// Best first.
     pub results: Vec<FileSearchResult>,
+    /// What was looked for. Stored and never shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub queries: Vec<String>,
+    /// Whether it is yet to be done. Stored and never shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
+}
+
+impl FileSearchCall {
+    fn show(&mut self, include: Include) {
+        self.queries.clear();
+        self.pending = false;
+        for result in &mut self.results {
+            (result.page, result.heading) = (None, None);
+            result.content.take_if(|_| !include.found_text);
+        }
+    }
 }
 
 /// How results were ranked.
@@ -212,9 +270,22 @@ pub struct FileSearchResult {
     /// The file's attributes in its store.
     #[serde(default)]
     pub attributes: serde_json::Map<String, Value>,
-    /// The passage; only where the request includes it.
+    /// The passage; shown only where the request includes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Vec<FoundText>>,
+    /// The page that the passage begins on, from 1. Stored and never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page: Option<u32>,
+    /// The heading that it stands under. Stored and never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub heading: Option<String>,
+}
+
+impl FileSearchResult {
+    /// The passage's text.
+    pub fn text(&self) -> &str {
+        self.content.as_deref().and_then(<[FoundText]>::first).map_or("", |found| found.text.as_str())
+    }
 }
 
 /// A found passage's text.
@@ -225,4 +296,58 @@ pub struct FoundText {
     pub kind: String,
     /// The text.
     pub text: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Request;
+    use serde_json::json;
+
+    #[test]
+    fn a_step_shows_what_its_client_included() {
+        let result = json!({"file_id": "file-1", "file_name": "a.txt", "score": 0.5, "attributes": {"a": 1}});
+        let stored = |more: Value| {
+            let mut result = result.clone();
+            let more = more.as_object().unwrap().clone();
+            result.as_object_mut().unwrap().extend(more);
+            result
+        };
+        let content = json!([{"type": "text", "text": "words"}]);
+        let kept = stored(json!({"content": content, "page": 3, "heading": "Food"}));
+        let step: Step = serde_json::from_value(json!({
+            "id": "step_1", "object": "thread.run.step", "created_at": 0, "run_id": "run_1", "assistant_id": "asst_1",
+            "thread_id": "thread_1", "type": "tool_calls", "status": "in_progress", "cancelled_at": null,
+            "completed_at": null, "expires_at": null, "failed_at": null, "last_error": null, "usage": null,
+            "step_details": {"type": "tool_calls", "tool_calls": [{"id": "call_1", "type": "file_search", "file_search": {
+                "ranking_options": {"ranker": "auto", "score_threshold": 0.0}, "results": [kept],
+                "queries": ["food"], "pending": true
+            }}]}
+        }))
+        .unwrap();
+        let search = |step: &Step| {
+            let step = serde_json::to_value(step).unwrap();
+            step["step_details"]["tool_calls"][0]["file_search"].clone()
+        };
+        assert_eq!(search(&step)["results"], json!([kept]), "all of it is stored");
+        let ranking = json!({"ranker": "auto", "score_threshold": 0.0});
+        let shown = json!({"ranking_options": ranking, "results": [result]});
+        assert_eq!(search(&step.clone().shown(Include::default())), shown);
+        let include =
+            Include::read(json!({"include": ["step_details.tool_calls[*].file_search.results[*].content"]}));
+        let shown = json!({"ranking_options": ranking, "results": [stored(json!({"content": content}))]});
+        assert_eq!(search(&step.shown(include.unwrap())), shown);
+    }
+
+    #[test]
+    fn nothing_else_can_be_included() {
+        assert_eq!(Include::read(json!({})).unwrap(), Include::default());
+        let refused = Include::read(json!({"include": ["file_search"]})).unwrap_err();
+        assert_eq!(
+            refused.message,
+            "Invalid value: 'file_search'. Supported values are: \
+             'step_details.tool_calls[*].file_search.results[*].content'."
+        );
+        assert_eq!(refused.param.as_deref(), Some("include[0]"));
+    }
 }

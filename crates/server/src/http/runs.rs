@@ -3,6 +3,7 @@
 use adjutant_wire::list::{List, ListQuery};
 use adjutant_wire::messages::ModifyMetadata;
 use adjutant_wire::runs::{CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs};
+use adjutant_wire::steps::Include;
 use adjutant_wire::{Metadata, RunId, ThreadId};
 use axum::body::Body;
 use axum::http::header::HeaderValue;
@@ -25,14 +26,16 @@ pub(super) async fn create(
     once: Once,
     OnBusyThread(busy): OnBusyThread,
     events: Events,
+    Query(include): Query<Include>,
     Path(thread): Path<ThreadId>,
     Json(mut new): Json<CreateRun>,
 ) -> Result<Response<Body>> {
+    new.include = include;
     let _turn = app.engine.await_turn(&once.project, &thread, busy).await?;
     let followed = events.take_over(&mut new.stream);
     let started = app.engine.create(&once, &thread, new).await?;
     if followed {
-        return follow(&app, &once.project, &started.run, Begin::Run).await;
+        return follow(&app, &once.project, &started.run, Begin::Run, include).await;
     }
     Ok(answer(&app, started))
 }
@@ -41,14 +44,16 @@ pub(super) async fn create_with_thread(
     app: App,
     once: Once,
     events: Events,
+    Query(include): Query<Include>,
     Json(new): Json<CreateThreadAndRun>,
 ) -> Result<Response<Body>> {
     let (thread, mut run) = new.split();
+    run.include = include;
     let followed = events.take_over(&mut run.stream);
     let started = app.engine.create_with_thread(&once, thread, run).await?;
     if followed {
         let begin = started.thread.as_ref().map_or(Begin::Run, Begin::Thread);
-        return follow(&app, &once.project, &started.run, begin).await;
+        return follow(&app, &once.project, &started.run, begin, include).await;
     }
     Ok(answer(&app, started))
 }
@@ -57,15 +62,17 @@ pub(super) async fn submit_tool_outputs(
     app: App,
     Caller(project): Caller,
     events: Events,
+    Query(include): Query<Include>,
     Path((thread, id)): Path<(ThreadId, RunId)>,
     Json(mut new): Json<SubmitToolOutputs>,
 ) -> Result<Response<Body>> {
+    new.include = include;
     let followed = events.take_over(&mut new.stream);
     let waiting = if followed { app.engine.last_event_id(&project, &thread, &id).await? } else { None };
     let started = app.engine.submit(&project, &thread, &id, new).await?;
     if followed {
         let begin = waiting.as_deref().map_or(Begin::Run, Begin::After);
-        return follow(&app, &project, &started.run, begin).await;
+        return follow(&app, &project, &started.run, begin, include).await;
     }
     Ok(answer(&app, started))
 }
@@ -75,17 +82,24 @@ pub(super) async fn submit_tool_outputs(
 pub(super) async fn stream_events(
     app: App,
     Caller(project): Caller,
+    Query(include): Query<Include>,
     Path((thread, id)): Path<(ThreadId, RunId)>,
     headers: HeaderMap,
 ) -> Result<Response<Body>> {
     let last = headers.get("last-event-id").map(|id| id.to_str().unwrap_or("?"));
     let begin = last.map_or(Begin::Run, Begin::After);
     let run = app.store.read(&project).await?.run(&thread, &id).await?;
-    follow(&app, &project, &run, begin).await
+    follow(&app, &project, &run, begin, include).await
 }
 
-async fn follow(app: &App, project: &Project, run: &Run, begin: Begin<'_>) -> Result<Response<Body>> {
-    let events = app.engine.follow(project, &run.thread_id, &run.id, begin).await?;
+async fn follow(
+    app: &App,
+    project: &Project,
+    run: &Run,
+    begin: Begin<'_>,
+    include: Include,
+) -> Result<Response<Body>> {
+    let events = app.engine.follow(project, &run.thread_id, &run.id, begin, include).await?;
     Ok(stream::answer(events, app.keepalive))
 }
 

@@ -8,7 +8,7 @@ use adjutant_wire as wire;
 use adjutant_wire::events::Event;
 use adjutant_wire::messages::Message;
 use adjutant_wire::runs::{LastError, LastErrorCode, PendingCall, Run, RunStatus, Usage};
-use adjutant_wire::steps::{Step, StepDetails, StepKind, StepStatus};
+use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use tokio::sync::watch;
 
 use super::Engine;
@@ -53,7 +53,7 @@ pub(super) struct Executor {
     pub(super) engine: Arc<Engine>,
     pub(super) lease: Lease,
     pub(super) run: Run,
-    /// Steps that are done, or whose calls wait for the client; oldest first.
+    /// Steps that are done, or whose calls wait for this server or the client; oldest first.
     pub(super) steps: Vec<Step>,
     /// The step that is being done. It is stored, as it was when it began.
     pub(super) open: Option<Work>,
@@ -108,6 +108,7 @@ impl Executor {
             let outcome = match next {
                 Next::Start => self.start().await,
                 Next::AskModel => self.ask_model().await,
+                Next::RunTools => self.run_tools().await,
                 Next::WaitForClient(calls) => match self.park(calls).await {
                     Ok(()) => return Ok(()),
                     Err(stop) => Err(stop),
@@ -143,13 +144,8 @@ impl Executor {
         let stored = self.engine.store.read(self.lease.project()).await?.all_steps(&self.run.id).await?;
         let last = stored.last().map_or(position, |(position, _)| *position + 1);
         self.next_position = last + 1;
-        // Calls that wait for the client are whole, though their step is in progress.
-        let may_wait = matches!(self.run.status, RunStatus::RequiresAction | RunStatus::Cancelling);
-        let half_done = |step: &Step| {
-            step.status == StepStatus::InProgress && !(may_wait && step.kind == StepKind::ToolCalls)
-        };
         let (half, whole): (Vec<Step>, Vec<Step>) =
-            stored.into_iter().map(|(_, step)| step).partition(half_done);
+            stored.into_iter().map(|(_, step)| step).partition(machine::is_half_done);
         self.steps = whole;
         if half.is_empty() {
             return Ok(());
@@ -349,6 +345,17 @@ impl Executor {
         self.listener.emit(&Event::Error(&error));
         self.listener.emit(&Event::Done);
         self.listener.flush().await;
+    }
+
+    /// Waits for something, unless the run changes or expires meanwhile.
+    pub(super) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Result<T, Stop> {
+        let time_left = self.time_left();
+        tokio::select! {
+            biased;
+            _ = self.changed.changed() => Err(Stop::Changed),
+            () = tokio::time::sleep(time_left) => Err(Stop::End(End::Expired)),
+            done = work => Ok(done),
+        }
     }
 
     /// How long the run may still take.

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use adjutant_wire::runs::RunStatus;
-use adjutant_wire::steps::{Step, StepDetails, StepStatus};
+use adjutant_wire::steps::{Include, Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
 use adjutant_wire::{RunId, ThreadId};
 use bytes::Bytes;
@@ -91,6 +91,7 @@ impl Engine {
         thread: &ThreadId,
         run: &RunId,
         begin: Begin<'_>,
+        include: Include,
     ) -> Result<Stream> {
         let mut opening = Vec::new();
         let told = match begin {
@@ -105,7 +106,8 @@ impl Engine {
         let (to, stream) = mpsc::channel(PIECES_WAITING);
         let (engine, project, thread, run) = (Arc::clone(self), project.clone(), thread.clone(), run.clone());
         tokio::spawn(async move {
-            if let Err(fault) = engine.tell_all(&project, &thread, &run, told, opening, &to).await {
+            if let Err(fault) = engine.tell_all((&project, &thread, &run), told, include, opening, &to).await
+            {
                 tracing::warn!(run.id = %run, "a stream of run `{run}` ended early: {fault}");
             }
         });
@@ -130,10 +132,9 @@ impl Engine {
 
     async fn tell_all(
         &self,
-        project: &Project,
-        thread: &ThreadId,
-        run: &RunId,
+        (project, thread, run): (&Project, &ThreadId, &RunId),
         mut told: Told,
+        include: Include,
         mut frames: Vec<u8>,
         to: &mpsc::Sender<Bytes>,
     ) -> Result<()> {
@@ -147,7 +148,7 @@ impl Engine {
             // Registered before the look, or a change that comes in between would be missed.
             let changed = follower.as_ref().map(|follower| follower.0.changed.notified());
             let known = self.known(project, thread, run, follower.as_ref()).await?;
-            let over = tell(&known, &mut told, &mut frames);
+            let over = tell(&known, &mut told, include, &mut frames);
             if !frames.is_empty() && to.send(std::mem::take(&mut frames).into()).await.is_err() || over {
                 return Ok(());
             }

@@ -1,5 +1,6 @@
 //! Which part of a thread the model reads: all of it where it fits, else its first message and the newest
-//! ones. What is in between is dropped, a call never without its answer.
+//! ones. What is in between is dropped, a call never without its answer. What a run has found gives way to the
+//! question that it is to answer.
 
 use std::cmp::Reverse;
 
@@ -10,6 +11,8 @@ use adjutant_wire::steps::{CalledTool, Step, StepDetails};
 use super::tokens;
 use crate::fault::Result;
 use crate::store::Reading;
+use crate::tools::file_search::PASSAGE_TOKENS;
+use crate::tools::hosted;
 
 /// Messages read from the store at first; each further page is twice as long.
 const FIRST_PAGE: i64 = 64;
@@ -44,6 +47,29 @@ impl Entry {
         }
     }
 
+    /// Whether the run itself said or called it.
+    fn is_of(&self, run: &Run) -> bool {
+        match self {
+            Self::Message(_, message) => message.run_id.as_ref() == Some(&run.id),
+            Self::Calls(_, step) => step.run_id == run.id,
+        }
+    }
+
+    /// The same without the passages that its searches found, if there are any.
+    fn without_found(&self) -> Option<Self> {
+        let Self::Calls(position, step) = self else { return None };
+        let mut step = step.clone();
+        let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return None };
+        let mut any = false;
+        for call in tool_calls {
+            if let CalledTool::FileSearch { file_search } = &mut call.tool {
+                any |= !file_search.results.is_empty();
+                file_search.results.iter_mut().for_each(|result| result.content = None);
+            }
+        }
+        any.then_some(Self::Calls(*position, step))
+    }
+
     fn texts(&self) -> Vec<&str> {
         match self {
             Self::Message(_, message) => message.content.iter().filter_map(text_of).collect(),
@@ -58,12 +84,27 @@ impl Entry {
 
     /// What it costs whatever its texts say.
     fn frame_tokens(&self) -> u64 {
-        let images = match self {
-            Self::Message(_, message) => message.content.iter().filter(|part| is_image(part)).count(),
-            Self::Calls(..) => 0,
+        let inner = match self {
+            Self::Message(_, message) => {
+                let images = message.content.iter().filter(|part| is_image(part)).count();
+                IMAGE_TOKENS * u64::try_from(images).unwrap_or_default()
+            }
+            Self::Calls(_, step) => PASSAGE_TOKENS * u64::try_from(passages(step)).unwrap_or_default(),
         };
-        FRAME_TOKENS + IMAGE_TOKENS * u64::try_from(images).unwrap_or_default()
+        FRAME_TOKENS + inner
     }
+}
+
+/// How many passages the model reads in a step.
+fn passages(step: &Step) -> usize {
+    let StepDetails::ToolCalls { tool_calls } = &step.step_details else { return 0 };
+    let shown = tool_calls.iter().map(|call| match &call.tool {
+        CalledTool::FileSearch { file_search } => {
+            file_search.results.iter().filter(|result| result.content.is_some()).count()
+        }
+        CalledTool::Function { .. } | CalledTool::CodeInterpreter { .. } => 0,
+    });
+    shown.sum()
 }
 
 fn text_of(part: &Content) -> Option<&str> {
@@ -86,7 +127,11 @@ fn texts_of_call(tool: &CalledTool) -> Vec<&str> {
         CalledTool::Function { function } => {
             vec![&function.name, &function.arguments, function.output.as_deref().unwrap_or_default()]
         }
-        CalledTool::CodeInterpreter { .. } | CalledTool::FileSearch { .. } => Vec::new(),
+        CalledTool::FileSearch { file_search } => {
+            let queries = file_search.queries.iter().map(String::as_str);
+            queries.chain(file_search.results.iter().map(|result| result.text())).collect()
+        }
+        CalledTool::CodeInterpreter { .. } => Vec::new(),
     }
 }
 
@@ -95,14 +140,37 @@ fn texts_of_call(tool: &CalledTool) -> Vec<&str> {
 pub(super) async fn newest(store: &mut Reading, run: &Run, fixed: &[&str], tokens: u64) -> Result<History> {
     let mut chosen = Chosen::new(fixed, tokens);
     let mut pages = Pages::new(run);
-    while let Some(page) = pages.next(store).await? {
+    let (turn, mut page) = pages.turn(store).await?;
+    if !chosen.take_turn(turn) {
+        return finish_cut(store, run, chosen).await;
+    }
+    loop {
         for entry in page {
             if !chosen.take(entry) {
                 return finish_cut(store, run, chosen).await;
             }
         }
+        let Some(next) = pages.next(store).await? else { return Ok(History::Fits(chosen.oldest_first())) };
+        page = next;
     }
-    Ok(History::Fits(chosen.oldest_first()))
+}
+
+/// How many tokens are left beside `fixed` texts, the question that a run is to answer, and what the run has done
+/// since, without the passages that it found.
+pub(super) async fn room_beside_turn(
+    store: &mut Reading,
+    run: &Run,
+    fixed: &[&str],
+    tokens: u64,
+) -> Result<u64> {
+    let mut chosen = Chosen::new(fixed, tokens);
+    let (turn, _) = Pages::new(run).turn(store).await?;
+    for entry in turn {
+        if !chosen.take(entry.without_found().unwrap_or(entry)) {
+            return Ok(0);
+        }
+    }
+    Ok(chosen.limit.saturating_sub(chosen.spent))
 }
 
 /// The thread is longer than what fits: its first message says what it is about, so it stays if it is short.
@@ -127,27 +195,81 @@ struct Chosen<'f> {
     /// Texts are counted by their bytes, which is never too little, until that no longer fits.
     exact: bool,
     entries: Vec<Entry>,
+    /// How many of them stay whatever else is wanted.
+    kept: usize,
 }
 
 impl<'f> Chosen<'f> {
     fn new(fixed: &'f [&'f str], limit: u64) -> Self {
-        let mut chosen = Self { fixed, limit, spent: 0, exact: false, entries: Vec::new() };
+        let mut chosen = Self { fixed, limit, spent: 0, exact: false, entries: Vec::new(), kept: 1 };
         chosen.spent = chosen.fixed_cost();
         chosen
     }
 
+    /// Takes what a run has done and the question before it, newest first; of what it has found, the newest that
+    /// fits beside that. False where not all of it fits.
+    fn take_turn(&mut self, turn: Vec<Entry>) -> bool {
+        let mut set_aside = Vec::new();
+        let mut all_fits = true;
+        for entry in turn {
+            let stripped = entry.without_found();
+            let taken = match stripped {
+                Some(stripped) => {
+                    set_aside.push((self.entries.len(), entry));
+                    self.take(stripped)
+                }
+                None => self.take(entry),
+            };
+            if !taken {
+                all_fits = false;
+                break;
+            }
+        }
+        for (at, whole) in set_aside {
+            self.put_back(at, whole);
+        }
+        self.kept = self.entries.len().max(1);
+        all_fits
+    }
+
+    /// Puts an entry in the place of its stripped self, if it fits.
+    fn put_back(&mut self, at: usize, whole: Entry) {
+        let more = |chosen: &Self| {
+            let stripped = chosen.entries.get(at).map_or(0, |stripped| chosen.cost(stripped));
+            chosen.cost(&whole).saturating_sub(stripped)
+        };
+        let fits = |chosen: &Self| chosen.spent.saturating_add(more(chosen)) <= chosen.limit;
+        let does_fit = fits(self) || (self.count_exactly() && fits(self));
+        if !does_fit {
+            return;
+        }
+        self.spent += more(self);
+        if let Some(entry) = self.entries.get_mut(at) {
+            *entry = whole;
+        }
+    }
+
     /// Takes an entry if it fits.
     fn take(&mut self, entry: Entry) -> bool {
-        if !self.exact && self.spent.saturating_add(self.cost(&entry)) > self.limit {
-            self.exact = true;
-            self.spent = self.fixed_cost() + self.entries.iter().map(|entry| self.cost(entry)).sum::<u64>();
+        let mut cost = self.cost(&entry);
+        if self.spent.saturating_add(cost) > self.limit && self.count_exactly() {
+            cost = self.cost(&entry);
         }
-        let cost = self.cost(&entry);
         if self.spent.saturating_add(cost) > self.limit {
             return false;
         }
         self.spent += cost;
         self.entries.push(entry);
+        true
+    }
+
+    /// Counts tokens and no longer bytes. False where it did so before.
+    fn count_exactly(&mut self) -> bool {
+        if self.exact {
+            return false;
+        }
+        self.exact = true;
+        self.spent = self.fixed_cost() + self.entries.iter().map(|entry| self.cost(entry)).sum::<u64>();
         true
     }
 
@@ -158,7 +280,7 @@ impl<'f> Chosen<'f> {
         if is_there || cost > self.limit / 4 {
             return;
         }
-        while self.spent + cost > self.limit && self.entries.len() > 1 {
+        while self.spent + cost > self.limit && self.entries.len() > self.kept {
             if let Some(dropped) = self.entries.pop() {
                 self.spent -= self.cost(&dropped);
             }
@@ -206,6 +328,20 @@ impl<'r> Pages<'r> {
         Self { run, before: i64::MAX, size: FIRST_PAGE, messages, over: false }
     }
 
+    /// What the run has done and the question before it, newest first, and the entries that were read beside them.
+    async fn turn(&mut self, store: &mut Reading) -> Result<(Vec<Entry>, Vec<Entry>)> {
+        let mut turn = Vec::new();
+        while let Some(mut page) = self.next(store).await? {
+            let question = page.iter().position(|entry| !entry.is_of(self.run));
+            let rest = page.split_off(question.map_or(page.len(), |at| at + 1));
+            turn.append(&mut page);
+            if question.is_some() {
+                return Ok((turn, rest));
+            }
+        }
+        Ok((turn, Vec::new()))
+    }
+
     /// The next entries, newest first: messages, and the calls that stand between and after them.
     async fn next(&mut self, store: &mut Reading) -> Result<Option<Vec<Entry>>> {
         if self.over {
@@ -225,10 +361,20 @@ impl<'r> Pages<'r> {
         let calls = store.tool_steps_between(thread, from, self.before).await?;
         let mut entries: Vec<Entry> =
             messages.into_iter().map(|(position, message)| Entry::Message(position, message)).collect();
-        entries.extend(calls.into_iter().map(|(position, step)| Entry::Calls(position, step)));
+        let calls = calls.into_iter().filter_map(|(position, step)| self.shown(position, step));
+        entries.extend(calls);
         entries.sort_by_key(|entry| Reverse(entry.position()));
         self.before = from;
         self.size = (self.size * 2).min(LONGEST_PAGE);
         Ok(Some(entries))
+    }
+
+    /// A step's calls as far as the model reads them: of another run, only those that the client answered.
+    fn shown(&self, position: i64, mut step: Step) -> Option<Entry> {
+        let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return None };
+        if step.run_id != self.run.id {
+            tool_calls.retain(|call| !hosted::is_hosted(&call.tool));
+        }
+        (!tool_calls.is_empty()).then_some(Entry::Calls(position, step))
     }
 }

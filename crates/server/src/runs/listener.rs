@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use adjutant_wire::events::Event;
+use adjutant_wire::steps::Include;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
@@ -18,21 +19,23 @@ const READER_PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     to: Option<mpsc::Sender<Bytes>>,
+    /// What the client asked to be shown of steps.
+    include: Include,
     frames: Vec<u8>,
 }
 
 impl Listener {
     /// A listener and the stream that its client reads.
-    pub(super) fn attached() -> (Self, mpsc::Receiver<Bytes>) {
+    pub(super) fn attached(include: Include) -> (Self, mpsc::Receiver<Bytes>) {
         let (to, stream) = mpsc::channel(PIECES_WAITING);
-        (Self { to: Some(to), frames: Vec::new() }, stream)
+        (Self { to: Some(to), include, frames: Vec::new() }, stream)
     }
 
     /// Takes an event to be sent with the next flush. Call it only for what is stored already, or will
     /// never be: deltas.
     pub(super) fn emit(&mut self, event: &Event<'_>) {
         if self.to.is_some() {
-            event.write_to(&mut self.frames);
+            event.write_to(&mut self.frames, self.include);
         }
     }
 

@@ -8,6 +8,12 @@ use adjutant_wire::runs::{
 };
 use adjutant_wire::steps::{CalledTool, Step, StepDetails, StepStatus, ToolCall};
 
+use crate::tools::hosted;
+
+/// After so many turns in which the model used tools of the server it has to answer: a weak one would go on for
+/// ever.
+const MOST_HOSTED_TURNS: usize = 16;
+
 /// What a worker does next with a run that it holds.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Next {
@@ -15,6 +21,8 @@ pub(super) enum Next {
     Start,
     /// Give the model its turn.
     AskModel,
+    /// Run those calls of the last turn that are this server's to run.
+    RunTools,
     /// Let go of the run until its client has answered these calls.
     WaitForClient(Vec<PendingCall>),
     /// End it.
@@ -45,7 +53,7 @@ pub(super) struct Illegal {
 }
 
 /// Decides from what is stored. `steps` are the run's, oldest first; none of them is half done, but for a
-/// last one whose calls wait for the client.
+/// last one whose calls wait for this server or for the client.
 pub(super) fn next(run: &Run, steps: &[Step], now: UnixSeconds) -> Next {
     if run.status == RunStatus::Cancelling {
         return Next::Finish(End::Cancelled);
@@ -79,11 +87,35 @@ fn used_up(run: &Run, steps: &[Step]) -> Option<IncompleteRunReason> {
 fn after(step: &Step) -> Next {
     match &step.step_details {
         StepDetails::MessageCreation { .. } => Next::Finish(End::Completed),
+        // The client is asked last, when nothing else is left to do (contract §5).
+        StepDetails::ToolCalls { tool_calls }
+            if tool_calls.iter().any(|call| hosted::is_pending(&call.tool)) =>
+        {
+            Next::RunTools
+        }
         StepDetails::ToolCalls { tool_calls } => match pending(tool_calls).as_slice() {
             [] => Next::AskModel,
             calls => Next::WaitForClient(calls.to_vec()),
         },
     }
+}
+
+/// Whether the model has used tools of the server so often that it must answer without them.
+pub(super) fn must_answer(steps: &[Step]) -> bool {
+    let uses_hosted = |step: &&Step| match &step.step_details {
+        StepDetails::ToolCalls { tool_calls } => tool_calls.iter().any(|call| hosted::is_hosted(&call.tool)),
+        StepDetails::MessageCreation { .. } => false,
+    };
+    steps.iter().filter(uses_hosted).count() >= MOST_HOSTED_TURNS
+}
+
+/// Whether a stored step is half done, so that its turn begins again. Calls are stored once all of them are known.
+pub(super) fn is_half_done(step: &Step) -> bool {
+    let has_calls = match &step.step_details {
+        StepDetails::ToolCalls { tool_calls } => !tool_calls.is_empty(),
+        StepDetails::MessageCreation { .. } => false,
+    };
+    step.status == StepStatus::InProgress && !has_calls
 }
 
 /// The calls among these that the client has yet to answer.
@@ -266,6 +298,15 @@ mod tests {
         ]}))
     }
 
+    fn search(pending: bool, output: Option<&str>) -> Step {
+        let ranking = json!({"ranker": "auto", "score_threshold": 0.0});
+        step(json!({"type": "tool_calls", "tool_calls": [
+            {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": "{}", "output": output}},
+            {"id": "call_2", "type": "file_search",
+                "file_search": {"ranking_options": ranking, "results": [], "queries": ["q"], "pending": pending}}
+        ]}))
+    }
+
     fn said() -> Step {
         step(json!({"type": "message_creation", "message_creation": {"message_id": "msg_1"}}))
     }
@@ -284,7 +325,13 @@ mod tests {
             ("in_progress", 10, vec![said()], Next::Finish(End::Completed)),
             ("in_progress", 10, vec![call(Some(""))], Next::AskModel),
             ("in_progress", 10, vec![said(), call(None)], asked.clone()),
-            ("requires_action", 10, vec![call(None)], asked),
+            ("requires_action", 10, vec![call(None)], asked.clone()),
+            ("in_progress", 10, vec![search(true, None)], Next::RunTools),
+            ("in_progress", 10, vec![search(true, Some(""))], Next::RunTools),
+            ("in_progress", 10, vec![search(false, None)], asked),
+            ("in_progress", 10, vec![search(false, Some(""))], Next::AskModel),
+            ("in_progress", 5, vec![search(true, None)], Next::Finish(End::Expired)),
+            ("cancelling", 10, vec![search(true, None)], Next::Finish(End::Cancelled)),
             ("requires_action", 5, vec![call(None)], Next::Finish(End::Expired)),
         ] {
             assert_eq!(
@@ -293,6 +340,27 @@ mod tests {
                 "{status} with {} steps",
                 steps.len()
             );
+        }
+    }
+
+    #[test]
+    fn a_model_does_not_search_for_ever() {
+        let turns = |number| vec![search(false, Some("")); number];
+        assert!(!must_answer(&turns(MOST_HOSTED_TURNS - 1)));
+        assert!(must_answer(&turns(MOST_HOSTED_TURNS)));
+        assert!(!must_answer(&vec![call(Some("")); MOST_HOSTED_TURNS]), "functions are the client's affair");
+    }
+
+    #[test]
+    fn what_a_lost_worker_left_is_half_done_or_whole() {
+        let empty = step(json!({"type": "tool_calls", "tool_calls": []}));
+        for half in [said(), empty] {
+            assert!(is_half_done(&half));
+        }
+        let mut ended = said();
+        ended.status = StepStatus::Completed;
+        for whole in [call(None), search(true, None), ended] {
+            assert!(!is_half_done(&whole));
         }
     }
 

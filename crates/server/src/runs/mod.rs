@@ -2,9 +2,12 @@
 //! writes a run's status.
 
 mod busy;
+mod calls;
+mod citations;
 mod executor;
 mod follow;
 mod history;
+mod hosted;
 mod listener;
 mod machine;
 mod prompt;
@@ -23,7 +26,7 @@ use adjutant_wire::assistants::Assistant;
 use adjutant_wire::events::Event;
 use adjutant_wire::messages::{CreateMessage, Message, MessageStatus};
 use adjutant_wire::runs::{CreateRun, RequiredAction, Run, RunStatus, SubmitToolOutputs, ToolOutput};
-use adjutant_wire::steps::{CalledTool, Step, StepDetails, StepStatus};
+use adjutant_wire::steps::{CalledTool, Include, Step, StepDetails, StepStatus};
 use adjutant_wire::threads::{CreateThread, Thread};
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
 use anyhow::{Context, anyhow};
@@ -35,6 +38,7 @@ use crate::config::RunsConfig;
 use crate::fault::{Fault, Result};
 use crate::files::Files;
 use crate::ids::{fresh, hex};
+use crate::search::Search;
 use crate::store::{Claimed, Lease, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
 use crate::upstream::Upstreams;
 pub use follow::Begin;
@@ -48,6 +52,7 @@ pub struct Engine {
     pub files: Arc<Files>,
     pub(crate) clock: Arc<Clock>,
     pub(crate) upstreams: Arc<Upstreams>,
+    pub(crate) search: Arc<Search>,
     settings: RunsConfig,
     /// Names this process in leases.
     owner: String,
@@ -91,6 +96,7 @@ impl Engine {
         files: Arc<Files>,
         clock: Arc<Clock>,
         upstreams: Arc<Upstreams>,
+        search: Arc<Search>,
         settings: RunsConfig,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -98,6 +104,7 @@ impl Engine {
             files,
             clock,
             upstreams,
+            search,
             settings,
             owner: hex(),
             at_work: Mutex::default(),
@@ -161,7 +168,7 @@ impl Engine {
         for message in new.additional_messages.drain(..) {
             add_message_to(&mut tx, lock, message, now).await?;
         }
-        let streamed = new.stream;
+        let (streamed, include) = (new.stream, new.include);
         let queued = self.queued(lock.thread(), assistant, new, now);
         if queued.instructions.is_empty() && !tx.has_messages(lock.thread()).await? {
             return Err(nothing_to_answer().into());
@@ -173,7 +180,7 @@ impl Engine {
         let claimed = tx.add_run(lock, &run, &self.owner, self.lease_end()).await?;
         tx.remember(once, &queued).await?;
         tx.commit().await?;
-        let (mut listener, stream) = listening(streamed);
+        let (mut listener, stream) = listening(streamed, include);
         if let Some(thread) = &thread {
             listener.emit(&Event::ThreadCreated(thread));
         }
@@ -255,7 +262,7 @@ impl Engine {
         machine::start(&mut run, now).map_err(anyhow::Error::from)?;
         let claimed = tx.resume_run(&run, &self.owner, self.lease_end()).await?;
         tx.commit().await?;
-        let (mut listener, stream) = listening(new.stream);
+        let (mut listener, stream) = listening(new.stream, new.include);
         listener.emit(&Event::Step(&step));
         listener.emit(&Event::Run(&queued));
         listener.emit(&Event::Run(&run));
@@ -374,11 +381,11 @@ fn at_work_key(lease: &Lease) -> (RunId, i64) {
     (lease.run().clone(), lease.token())
 }
 
-fn listening(streamed: bool) -> (Listener, Option<Stream>) {
+fn listening(streamed: bool, include: Include) -> (Listener, Option<Stream>) {
     if !streamed {
         return (Listener::default(), None);
     }
-    let (listener, stream) = Listener::attached();
+    let (listener, stream) = Listener::attached(include);
     (listener, Some(stream))
 }
 

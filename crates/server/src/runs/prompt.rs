@@ -1,19 +1,27 @@
 //! From a thread to what the model reads: instructions, then the conversation, each tool call together with
-//! its answer.
+//! its answer. Calls of hosted tools are shown in their own run alone: what they gave is too much to be kept, and
+//! a later run can search again.
 
 use adjutant_wire::messages::{Content, Message, MessageStatus, Role};
-use adjutant_wire::runs::{IncompleteRunReason, LastError, LastErrorCode, ResponseFormat, Run};
-use adjutant_wire::steps::{CalledTool, Step, StepDetails};
+use adjutant_wire::runs::{IncompleteRunReason, LastError, LastErrorCode, ResponseFormat, Run, ToolChoice};
+use adjutant_wire::steps::{CalledTool, Step, StepDetails, ToolCall};
 use adjutant_wire::tools::Tool;
+use serde_json::json;
 
+use super::citations::{Sources, without_markers};
 use super::history::{self, Entry, History};
 use super::machine::End;
 use crate::fault::Result;
 use crate::store::Reading;
-use crate::tools::functions;
+use crate::tools::hosted::{self, HostedTool};
+use crate::tools::{file_search, functions};
 use crate::upstream::chat::{
-    ChatContent, ChatFunctionCall, ChatImage, ChatMessage, ChatPart, ChatRequest, ChatToolCall,
+    ChatContent, ChatFunctionCall, ChatImage, ChatMessage, ChatPart, ChatRequest, ChatTool, ChatToolCall,
+    ChatToolChoice,
 };
+
+/// For a model that used tools without coming to an end.
+const MUST_ANSWER: &str = "Answer now, from what you have found so far, without calling anything.";
 
 /// What a run may still read and write.
 #[derive(Clone, Copy, Debug)]
@@ -51,35 +59,71 @@ impl Room {
     }
 }
 
-/// What the model is asked in a run's next turn, or how the run ends because nothing can be asked. `first` is
-/// the run's first turn.
+/// On which terms a model is asked, beside what is said.
+#[derive(Debug)]
+pub(super) struct Terms {
+    /// Whether this is the run's first turn.
+    pub(super) first: bool,
+    pub(super) room: Room,
+    /// Hosted tools that the model may use.
+    pub(super) hosted: Vec<HostedTool>,
+    /// Whether the model has to answer without calling anything.
+    pub(super) must_answer: bool,
+}
+
+impl Terms {
+    /// What the run's model is told that it may call.
+    fn tools(&self, run: &Run) -> Vec<ChatTool> {
+        let mut tools = functions::describe(&run.tools);
+        if run.tool_choice != ToolChoice::None {
+            tools.extend(self.hosted.iter().map(|tool| tool.describe(&run.tools)));
+        }
+        tools
+    }
+
+    fn choice(&self, run: &Run) -> Option<ChatToolChoice> {
+        if self.must_answer {
+            return Some(ChatToolChoice::None);
+        }
+        // Forced in the first turn only, or the model would call for ever (contract §5).
+        hosted::choice(&run.tool_choice, &run.tools, &self.hosted).filter(|_| self.first)
+    }
+
+    fn instructions(&self, run: &Run) -> String {
+        let parts = [run.instructions.as_str(), if self.must_answer { MUST_ANSWER } else { "" }];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        parts.join("\n\n")
+    }
+}
+
+/// What the model is asked in a run's next turn, or how the run ends because nothing can be asked. `sources` are
+/// what the run has found so far.
 pub(super) async fn build(
     store: &mut Reading,
     run: &Run,
-    first: bool,
-    room: Room,
+    terms: &Terms,
+    sources: &Sources,
 ) -> Result<std::result::Result<ChatRequest, End>> {
-    let tools = functions::describe(&run.tools);
+    let tools = terms.tools(run);
     let described = serde_json::to_string(&tools)?;
+    let instructions = terms.instructions(run);
     let entries =
-        match history::newest(store, run, &[&run.instructions, &described], room.for_prompt()).await? {
+        match history::newest(store, run, &[&instructions, &described], terms.room.for_prompt()).await? {
             History::Fits(entries) => entries,
-            History::TooLong => return Ok(Err(room.too_long())),
+            History::TooLong => return Ok(Err(terms.room.too_long())),
         };
     let mut messages = Vec::with_capacity(entries.len() + 1);
-    if !run.instructions.is_empty() {
-        messages.push(ChatMessage::System { content: run.instructions.clone() });
+    if !instructions.is_empty() {
+        messages.push(ChatMessage::System { content: instructions });
     }
     for entry in &entries {
-        add(&mut messages, entry);
+        add(&mut messages, entry, run, sources);
     }
     let calls_allowed = !tools.is_empty();
-    // Forced in the first turn only, or the model would call for ever (contract §5).
-    let choice = functions::choice(&run.tool_choice).filter(|_| calls_allowed && first);
     Ok(Ok(ChatRequest {
         model: run.model.clone(),
         messages,
-        tool_choice: choice,
+        tool_choice: terms.choice(run).filter(|_| calls_allowed),
         parallel_tool_calls: (calls_allowed && !run.parallel_tool_calls).then_some(false),
         tools,
         response_format: match &run.response_format {
@@ -90,16 +134,24 @@ pub(super) async fn build(
         // better than a number, and reasoning models refuse any.
         temperature: Some(run.temperature).filter(|temperature| *temperature != 1.0),
         top_p: Some(run.top_p).filter(|top_p| *top_p != 1.0),
-        max_completion_tokens: room.completion_tokens,
+        max_completion_tokens: terms.room.completion_tokens,
         wants_code: run.tools.contains(&Tool::CodeInterpreter {}),
         reasoning_effort: run.reasoning_effort.map(|effort| effort.as_str().to_owned()),
     }))
 }
 
-fn add(messages: &mut Vec<ChatMessage>, entry: &Entry) {
+/// How many tokens the next search of a run may bring: half of what the model can read beside the question and
+/// what the run has done since. The other half is for the conversation before.
+pub(super) async fn room_for_found(store: &mut Reading, run: &Run, terms: &Terms) -> Result<u64> {
+    let described = serde_json::to_string(&terms.tools(run))?;
+    let fixed = [run.instructions.as_str(), described.as_str()];
+    Ok(history::room_beside_turn(store, run, &fixed, terms.room.for_prompt()).await? / 2)
+}
+
+fn add(messages: &mut Vec<ChatMessage>, entry: &Entry, run: &Run, sources: &Sources) {
     match entry {
         Entry::Message(_, message) => messages.extend(said(message)),
-        Entry::Calls(_, step) => add_calls(messages, step),
+        Entry::Calls(_, step) => add_calls(messages, step, run, sources),
     }
 }
 
@@ -128,7 +180,7 @@ fn said(message: &Message) -> Option<ChatMessage> {
 
 fn part(content: &Content) -> ChatPart {
     match content {
-        Content::Text { text } => ChatPart::Text { text: text.value.clone() },
+        Content::Text { text } => ChatPart::Text { text: without_markers(text) },
         Content::Refusal { refusal } => ChatPart::Text { text: refusal.clone() },
         Content::ImageUrl { image_url } => ChatPart::ImageUrl {
             image_url: ChatImage {
@@ -143,36 +195,45 @@ fn part(content: &Content) -> ChatPart {
     }
 }
 
-/// The calls of one turn and their outputs. Where the model spoke before it called, both are one message of
-/// the model, as it wrote them. Calls that were never answered are left out: no model's server takes them.
-fn add_calls(messages: &mut Vec<ChatMessage>, step: &Step) {
+/// A call and its answer, as the model reads them.
+struct Answered {
+    id: String,
+    call: ChatFunctionCall,
+    answer: String,
+}
+
+/// The calls of one turn and their answers. Where the model spoke before it called, both are one message of the
+/// model, as it wrote them. Calls that were never answered are left out: no model's server takes them.
+fn add_calls(messages: &mut Vec<ChatMessage>, step: &Step, run: &Run, sources: &Sources) {
     let StepDetails::ToolCalls { tool_calls: calls } = &step.step_details else { return };
-    let answered: Option<Vec<(&str, &str, &str, &str)>> = calls
-        .iter()
-        .map(|call| match &call.tool {
-            CalledTool::Function { function } => {
-                let output = function.output.as_deref()?;
-                Some((
-                    adjutant_wire::id::Id::as_str(&call.id),
-                    function.name.as_str(),
-                    function.arguments.as_str(),
-                    output,
-                ))
-            }
-            CalledTool::CodeInterpreter { .. } | CalledTool::FileSearch { .. } => None,
-        })
-        .collect();
+    let answered: Option<Vec<Answered>> = calls.iter().map(|call| answered(call, run, sources)).collect();
     let Some(answered) = answered.filter(|calls| !calls.is_empty()) else { return };
-    let made = answered.iter().map(|(id, name, arguments, _)| ChatToolCall::Function {
-        id: (*id).to_owned(),
-        function: ChatFunctionCall { name: (*name).to_owned(), arguments: (*arguments).to_owned() },
-    });
+    let made = answered
+        .iter()
+        .map(|made| ChatToolCall::Function { id: made.id.clone(), function: made.call.clone() });
     match messages.last_mut() {
         Some(ChatMessage::Assistant { tool_calls, .. }) if tool_calls.is_empty() => tool_calls.extend(made),
         _ => messages.push(ChatMessage::Assistant { content: None, tool_calls: made.collect() }),
     }
-    messages.extend(answered.iter().map(|(id, _, _, output)| ChatMessage::Tool {
-        tool_call_id: (*id).to_owned(),
-        content: (*output).to_owned(),
-    }));
+    let answers = answered
+        .into_iter()
+        .map(|Answered { id, answer, .. }| ChatMessage::Tool { tool_call_id: id, content: answer });
+    messages.extend(answers);
+}
+
+fn answered(ToolCall { id, tool }: &ToolCall, run: &Run, sources: &Sources) -> Option<Answered> {
+    let (name, arguments, answer) = match tool {
+        CalledTool::Function { function } => {
+            (function.name.clone(), function.arguments.clone(), function.output.clone()?)
+        }
+        CalledTool::FileSearch { file_search } if file_search.pending => return None,
+        CalledTool::FileSearch { file_search } => {
+            let arguments = json!({"queries": file_search.queries});
+            let answer = file_search::answer(file_search, sources.first_mark(id));
+            (HostedTool::FileSearch.name(&run.tools), arguments.to_string(), answer)
+        }
+        CalledTool::CodeInterpreter { .. } => return None,
+    };
+    let call = ChatFunctionCall { name, arguments };
+    Some(Answered { id: adjutant_wire::id::Id::as_str(id).to_owned(), call, answer })
 }

@@ -10,7 +10,7 @@ use adjutant_wire::StepId;
 use adjutant_wire::events::{CallDelta, CallGrowth, Event, PartDelta, PartGrowth};
 use adjutant_wire::messages::{Content, Message, MessageStatus};
 use adjutant_wire::runs::{Run, RunStatus};
-use adjutant_wire::steps::{CalledTool, Step, StepDetails, StepStatus, ToolCall};
+use adjutant_wire::steps::{CalledTool, Include, Step, StepDetails, StepStatus, ToolCall};
 use adjutant_wire::threads::Thread;
 
 use super::executor::Work;
@@ -34,8 +34,15 @@ pub(super) struct Told {
     waited: bool,
     /// The step's id, once it was told of.
     id: Option<StepId>,
-    /// Of each part or call of the step: whether it was told of, and how many bytes of it.
-    parts: Vec<usize>,
+    /// Of each part or call of the step that was told of: how much of it.
+    parts: Vec<ToldPart>,
+}
+
+/// How much of a part or call was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct ToldPart {
+    bytes: usize,
+    annotations: usize,
 }
 
 /// The stages of a step.
@@ -82,32 +89,33 @@ impl Told {
 /// Appends the event that a thread was created for the run, which comes before all others. Whoever heard no
 /// more than that goes on at the run's beginning.
 pub(super) fn tell_thread(thread: &Thread, frames: &mut Vec<u8>) {
-    write(&Told::default(), &Event::ThreadCreated(thread), frames);
+    write(&Told::default(), &Event::ThreadCreated(thread), Include::default(), frames);
 }
 
 /// Appends every event that can be told and has not been; true when the stream is over: the run has ended,
 /// or waits for its client.
-pub(super) fn tell(known: &Known, told: &mut Told, frames: &mut Vec<u8>) -> bool {
-    let mut teller = Teller { known, told, frames };
+pub(super) fn tell(known: &Known, told: &mut Told, include: Include, frames: &mut Vec<u8>) -> bool {
+    let mut teller = Teller { known, told, include, frames };
     teller.preamble();
     teller.steps() || teller.end()
 }
 
-fn write(told: &Told, event: &Event<'_>, frames: &mut Vec<u8>) {
+fn write(told: &Told, event: &Event<'_>, include: Include, frames: &mut Vec<u8>) {
     let id = format!("id: {}.{}\n", told.step, told.stage);
     frames.extend_from_slice(id.as_bytes());
-    event.write_to(frames);
+    event.write_to(frames, include);
 }
 
 struct Teller<'a> {
     known: &'a Known,
     told: &'a mut Told,
+    include: Include,
     frames: &'a mut Vec<u8>,
 }
 
 impl Teller<'_> {
     fn event(&mut self, event: &Event<'_>) {
-        write(self.told, event, self.frames);
+        write(self.told, event, self.include, self.frames);
     }
 
     fn preamble(&mut self) {
@@ -234,13 +242,22 @@ impl Teller<'_> {
     }
 
     fn part(&mut self, message: &Message, index: usize, part: &Content) {
-        let (whole, is_text) = match part {
-            Content::Text { text } => (text.value.as_str(), true),
-            Content::Refusal { refusal } => (refusal.as_str(), false),
+        let (whole, annotations) = match part {
+            Content::Text { text } => (&text.value, Some(text.annotations.as_slice())),
+            Content::Refusal { refusal } => (refusal, None),
             Content::ImageFile { .. } | Content::ImageUrl { .. } => return,
         };
         let Some((first, new)) = self.new_text(index, whole) else { return };
-        let growth = if is_text { PartGrowth::Text(new, &[]) } else { PartGrowth::Refusal(new) };
+        let growth = match annotations {
+            Some(all) => {
+                let marked = self.told.parts.get(index).map_or(0, |part| part.annotations);
+                if let Some(part) = self.told.parts.get_mut(index) {
+                    part.annotations = all.len();
+                }
+                PartGrowth::Text { value: new, annotations: all.get(marked..).unwrap_or_default(), marked }
+            }
+            None => PartGrowth::Refusal(new),
+        };
         self.event(&Event::MessageDelta(&message.id, PartDelta { index, first, growth }));
     }
 
@@ -248,11 +265,11 @@ impl Teller<'_> {
     fn new_text<'t>(&mut self, index: usize, whole: &'t str) -> Option<(bool, &'t str)> {
         let first = index >= self.told.parts.len();
         if first {
-            self.told.parts.push(0);
+            self.told.parts.push(ToldPart::default());
         }
         let told = self.told.parts.get_mut(index)?;
-        let new = whole.get(*told..)?;
-        *told = whole.len();
+        let new = whole.get(told.bytes..)?;
+        told.bytes = whole.len();
         (first || !new.is_empty()).then_some((first, new))
     }
 
@@ -286,11 +303,18 @@ impl Teller<'_> {
     }
 
     fn call(&mut self, step: &Step, index: usize, call: &ToolCall) {
-        let CalledTool::Function { function } = &call.tool else { return };
-        let Some((first, new)) = self.new_text(index, &function.arguments) else { return };
+        let (arguments, first_growth) = match &call.tool {
+            CalledTool::Function { function } => {
+                (function.arguments.as_str(), CallGrowth::Function { id: &call.id, name: &function.name })
+            }
+            CalledTool::FileSearch { file_search } => {
+                ("", CallGrowth::FileSearch { id: &call.id, ranking_options: &file_search.ranking_options })
+            }
+            CalledTool::CodeInterpreter { .. } => return,
+        };
+        let Some((first, new)) = self.new_text(index, arguments) else { return };
         if first {
-            let growth = CallGrowth::Function { id: &call.id, name: &function.name };
-            self.event(&Event::StepDelta(&step.id, CallDelta { index, growth }));
+            self.event(&Event::StepDelta(&step.id, CallDelta { index, growth: first_growth }));
         }
         if !new.is_empty() {
             let growth = CallGrowth::Arguments(new);

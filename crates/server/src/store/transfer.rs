@@ -199,7 +199,7 @@ impl Writing {
     }
 
     async fn bring_step(&mut self, step: &Step, position: i64) -> Result<Brought> {
-        if let Some(known) = self.known(step, Step::at_rest).await? {
+        if let Some(known) = self.known(step, Step::exported).await? {
             return Ok(known);
         }
         self.run(&step.thread_id, &step.run_id).await?;

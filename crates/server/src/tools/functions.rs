@@ -1,12 +1,10 @@
 //! Function tools: what the model is told of them, and what counts as a call of one.
 
-use adjutant_wire::runs::{NamedTool, ToolChoice};
 use adjutant_wire::tools::Tool;
 
-use crate::upstream::chat::{ChatFunction, ChatTool, ChatToolChoice};
+use crate::upstream::chat::{ChatFunction, ChatTool};
 
-/// The functions among a run's tools, described for the model. `code_interpreter` and `file_search` are not
-/// built yet: the model is told nothing of them.
+/// The functions among a run's tools, described for the model.
 pub fn describe(tools: &[Tool]) -> Vec<ChatTool> {
     let describe = |tool: &Tool| match tool {
         Tool::Function { function } => Some(ChatTool::Function {
@@ -20,19 +18,6 @@ pub fn describe(tools: &[Tool]) -> Vec<ChatTool> {
         Tool::CodeInterpreter {} | Tool::FileSearch { .. } => None,
     };
     tools.iter().filter_map(describe).collect()
-}
-
-/// What the model is told to call. `None` leaves it to the upstream's default, which is `auto`.
-pub fn choice(choice: &ToolChoice) -> Option<ChatToolChoice> {
-    match choice {
-        ToolChoice::None => Some(ChatToolChoice::None),
-        ToolChoice::Auto => None,
-        ToolChoice::Required => Some(ChatToolChoice::Required),
-        ToolChoice::Tool(NamedTool::Function { function }) => {
-            Some(ChatToolChoice::Function(function.name.clone()))
-        }
-        ToolChoice::Tool(NamedTool::CodeInterpreter {} | NamedTool::FileSearch {}) => None,
-    }
 }
 
 /// Whether a run has a function of this name.

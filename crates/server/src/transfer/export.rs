@@ -104,7 +104,7 @@ impl Export {
         self.line(run, position).await?;
         let steps = self.store.read(&self.project).await?.all_steps(&run.id).await?;
         for (position, step) in steps {
-            self.line(&step.at_rest(), position).await?;
+            self.line(&step.exported(), position).await?;
         }
         Ok(())
     }

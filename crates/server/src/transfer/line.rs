@@ -105,7 +105,7 @@ fn ended_step(mut step: Step) -> Step {
         step.status = StepStatus::Expired;
         step.expired_at = Some(step.expires_at.unwrap_or(step.created_at));
     }
-    step.at_rest()
+    step.exported()
 }
 
 /// The type of an object, what is absent or null filled in where the type needs a value.

@@ -7,6 +7,7 @@ use super::{ReasoningEffort, ResponseFormat, ToolChoice, TruncationStrategy};
 use crate::error::Error;
 use crate::messages::{CreateMessage, MESSAGE};
 use crate::shape::{Field, Path, Request, Shape};
+use crate::steps::Include;
 use crate::threads::{CREATE_THREAD, CreateThread};
 use crate::tools::{TOOL_RESOURCES, TOOLS, Tool, ToolResources, closed_schema};
 use crate::{AssistantId, Metadata, metadata};
@@ -36,6 +37,9 @@ pub struct CreateRun {
     /// Whether the answer is a stream of events.
     #[serde(default)]
     pub stream: bool,
+    /// What that stream shows of steps; comes in the query.
+    #[serde(skip)]
+    pub include: Include,
     pub max_prompt_tokens: Option<u64>,
     pub max_completion_tokens: Option<u64>,
     #[serde(default)]
@@ -91,6 +95,7 @@ impl CreateThreadAndRun {
             temperature: self.temperature,
             top_p: self.top_p,
             stream: self.stream,
+            include: Include::default(),
             max_prompt_tokens: self.max_prompt_tokens,
             max_completion_tokens: self.max_completion_tokens,
             truncation_strategy: self.truncation_strategy,
@@ -112,6 +117,9 @@ pub struct SubmitToolOutputs {
     /// Whether the answer is a stream of events.
     #[serde(default)]
     pub stream: bool,
+    /// What that stream shows of steps; comes in the query.
+    #[serde(skip)]
+    pub include: Include,
 }
 
 /// What a call gave.

@@ -1,0 +1,351 @@
+//! Search over vector stores as a tool of the model: what it is told, what it may ask, what it reads of the
+//! passages that were found.
+
+use std::fmt::Write;
+
+use adjutant_wire::UnixSeconds;
+use adjutant_wire::steps::{FileSearchCall, FileSearchResult, FoundText, UsedRanking};
+use adjutant_wire::tools::{FileSearch, Tool};
+use serde_json::{Value, json};
+
+use crate::fault::Result;
+use crate::search::{Hit, Question, Search};
+use crate::store::Project;
+use crate::upstream::chat::{ChatFunction, ChatTool};
+
+/// More queries in one call than this are a model that repeats itself.
+const MOST_QUERIES: usize = 5;
+
+/// What is longer is no query, but something that was copied.
+const LONGEST_QUERY_CHARACTERS: usize = 1_000;
+
+/// What a passage costs the model beside its words: mark, file name, page.
+pub const PASSAGE_TOKENS: u64 = 24;
+
+/// What a search may bring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The most passages.
+    pub results: usize,
+    /// The most tokens of all passages together.
+    pub tokens: u64,
+}
+
+/// Where to search, and for whom.
+pub struct Place<'s> {
+    /// What searches.
+    pub search: &'s Search,
+    /// Whose stores they are.
+    pub project: &'s Project,
+    /// The stores.
+    pub stores: &'s [String],
+    /// Now.
+    pub now: UnixSeconds,
+}
+
+/// What the model is told. Plain words, since small models read them too.
+pub(super) fn describe(name: String) -> ChatTool {
+    let queries = json!({
+        "type": "array",
+        "items": {"type": "string"},
+        "minItems": 1,
+        "maxItems": MOST_QUERIES,
+        "description": "What to look for: a short question or a few words each, in the user's language.",
+    });
+    ChatTool::Function {
+        function: ChatFunction {
+            name,
+            description: Some(
+                "Searches the user's files and gives the passages that fit best. Call it first whenever the files may \
+                 hold the answer."
+                    .to_owned(),
+            ),
+            parameters: json!({
+                "type": "object",
+                "properties": {"queries": queries},
+                "required": ["queries"],
+                "additionalProperties": false,
+            }),
+            strict: None,
+        },
+    }
+}
+
+/// A call before the model has said what it looks for.
+pub(super) fn begin(tools: &[Tool]) -> FileSearchCall {
+    let ranking = settings(tools).ranking_options;
+    FileSearchCall {
+        ranking_options: UsedRanking { ranker: ranking.ranker, score_threshold: ranking.score_threshold },
+        results: Vec::new(),
+        queries: Vec::new(),
+        pending: true,
+    }
+}
+
+fn settings(tools: &[Tool]) -> FileSearch {
+    let search = tools.iter().find_map(|tool| match tool {
+        Tool::FileSearch { file_search } => Some(file_search.clone()),
+        Tool::CodeInterpreter {} | Tool::Function { .. } => None,
+    });
+    search.unwrap_or_default()
+}
+
+/// What a search may bring by the tool's settings and the model's name, as OpenAI had it: 20 passages of 16,000
+/// tokens, 5 for gpt-3.5-turbo, and 4,000 tokens for it and the first gpt-4 (contract §5 and §8).
+pub fn limits(tools: &[Tool], model: &str) -> Limits {
+    let oldest = model.starts_with("gpt-3.5");
+    let first_gpt_4 = model == "gpt-4"
+        || model.starts_with("gpt-4-32k")
+        || (model.starts_with("gpt-4-0") && !model.ends_with("-preview"));
+    let results = settings(tools).max_num_results.unwrap_or(if oldest { 5 } else { 20 });
+    Limits {
+        results: usize::try_from(results).unwrap_or(usize::MAX),
+        tokens: if oldest || first_gpt_4 { 4_000 } else { 16_000 },
+    }
+}
+
+/// What a call looks for, whatever form the model gave its arguments. Where it names nothing, what the user asked
+/// is looked for.
+pub fn queries(arguments: &str, question: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    match serde_json::from_str::<Value>(arguments) {
+        Ok(value) => collect(&value, &mut found),
+        Err(_) => add(arguments, &mut found),
+    }
+    if found.is_empty() {
+        add(question, &mut found);
+    }
+    found.truncate(MOST_QUERIES);
+    found
+}
+
+/// All texts in a value: models write `queries`, `query`, a bare string, or objects around each.
+fn collect(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => add(text, found),
+        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
+        Value::Object(members) => match members.get("queries").or_else(|| members.get("query")) {
+            Some(named) => collect(named, found),
+            None => members.values().for_each(|member| collect(member, found)),
+        },
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn add(text: &str, found: &mut Vec<String>) {
+    let query: String = text.trim().chars().take(LONGEST_QUERY_CHARACTERS).collect();
+    let says_something = query.chars().any(char::is_alphanumeric);
+    if says_something && !found.contains(&query) {
+        found.push(query);
+    }
+}
+
+/// Searches for what a call asks, and gives no more than the limits allow. `count` counts the tokens of a text.
+///
+/// # Errors
+/// 404 where a store is gone, 400 where it has expired.
+pub async fn search(
+    place: &Place<'_>,
+    call: &FileSearchCall,
+    limits: Limits,
+    count: fn(&str) -> u64,
+) -> Result<Vec<FileSearchResult>> {
+    if place.stores.is_empty() || call.queries.is_empty() {
+        return Ok(Vec::new());
+    }
+    let question = Question {
+        queries: call.queries.clone(),
+        max_num_results: limits.results,
+        score_threshold: call.ranking_options.score_threshold,
+    };
+    let hits = place.search.search(place.project, place.stores, &question, place.now).await?;
+    Ok(within(hits.into_iter().take(limits.results).map(found).collect(), limits.tokens, count))
+}
+
+fn found(hit: Hit) -> FileSearchResult {
+    FileSearchResult {
+        file_id: hit.file_id,
+        file_name: hit.file_name,
+        score: hit.score,
+        attributes: hit.attributes,
+        content: Some(vec![FoundText { kind: "text".to_owned(), text: hit.text }]),
+        page: hit.page,
+        heading: hit.heading,
+    }
+}
+
+/// The best results that fit into so many tokens. Of the best one at least the beginning stays.
+fn within(mut results: Vec<FileSearchResult>, tokens: u64, count: fn(&str) -> u64) -> Vec<FileSearchResult> {
+    // No token is shorter than a byte: mostly nothing needs to be counted.
+    let bytes =
+        |result: &FileSearchResult| u64::try_from(result.text().len()).unwrap_or(u64::MAX) + PASSAGE_TOKENS;
+    if results.iter().map(bytes).sum::<u64>() <= tokens {
+        return results;
+    }
+    let mut left = tokens;
+    let mut fit = 0;
+    for result in &results {
+        let cost = count(result.text()) + PASSAGE_TOKENS;
+        if cost > left {
+            break;
+        }
+        left -= cost;
+        fit += 1;
+    }
+    if fit == 0 {
+        if let Some(text) = results.first_mut().and_then(text_mut) {
+            shorten(text, tokens.saturating_sub(PASSAGE_TOKENS), count);
+        }
+        fit = 1;
+    }
+    results.truncate(fit);
+    results
+}
+
+fn text_mut(result: &mut FileSearchResult) -> Option<&mut String> {
+    Some(&mut result.content.as_mut()?.first_mut()?.text)
+}
+
+fn shorten(text: &mut String, tokens: u64, count: fn(&str) -> u64) {
+    loop {
+        let has = count(text);
+        if has <= tokens {
+            return;
+        }
+        // A little less than in proportion, since the beginning may be denser than the rest.
+        let characters = u64::try_from(text.chars().count()).unwrap_or(u64::MAX);
+        let keep = usize::try_from(characters.saturating_mul(tokens) / has * 15 / 16).unwrap_or(usize::MAX);
+        let end = text.char_indices().nth(keep).map_or(0, |(at, _)| at);
+        text.truncate(end);
+    }
+}
+
+/// What the model reads of a search: the passages, each under its mark, numbered from `first_mark` on.
+pub fn answer(call: &FileSearchCall, first_mark: usize) -> String {
+    if call.results.is_empty() {
+        let queries = call.queries.join("; ");
+        return format!(
+            "Nothing was found for: {queries}\nLook for other words, or say that the files do not tell."
+        );
+    }
+    if call.results.iter().all(|result| result.content.is_none()) {
+        return "What was found is left out here to save space. Search again if it is needed.".to_owned();
+    }
+    let mut answer = String::new();
+    for (mark, result) in (first_mark..).zip(&call.results) {
+        let _ = write!(answer, "[{mark}] {}", result.file_name);
+        if let Some(page) = result.page {
+            let _ = write!(answer, ", page {page}");
+        }
+        if let Some(heading) = &result.heading {
+            let _ = write!(answer, ", {heading}");
+        }
+        let _ = write!(answer, "\n{}\n\n", result.text().trim());
+    }
+    let _ = write!(
+        answer,
+        "Answer from these passages. After each statement write the number of its passage in brackets, like [{first_mark}]."
+    );
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn result(text: &str) -> FileSearchResult {
+        found(Hit {
+            file_id: "file-1".into(),
+            file_name: "a.txt".into(),
+            score: 0.5,
+            attributes: serde_json::Map::new(),
+            text: text.into(),
+            page: None,
+            heading: None,
+        })
+    }
+
+    fn characters(text: &str) -> u64 {
+        text.chars().count() as u64
+    }
+
+    #[test]
+    fn a_call_is_understood_in_many_forms() {
+        for (arguments, expected) in [
+            (r#"{"queries": ["cake", "pie"]}"#, vec!["cake", "pie"]),
+            (r#"{"queries": "cake"}"#, vec!["cake"]),
+            (r#"{"query": "cake"}"#, vec!["cake"]),
+            (r#"{"query": "cake", "limit": 5}"#, vec!["cake"]),
+            (r#"{"search_query": " cake "}"#, vec!["cake"]),
+            (r#"{"queries": [{"query": "cake"}, {"query": "pie"}]}"#, vec!["cake", "pie"]),
+            (r#"["cake", "cake"]"#, vec!["cake"]),
+            (r#""cake""#, vec!["cake"]),
+            ("케이크는 누가", vec!["케이크는 누가"]),
+            (r#"{"queries": []}"#, vec!["Who likes cake?"]),
+            (r#"{"queries": [""]}"#, vec!["Who likes cake?"]),
+            ("{}", vec!["Who likes cake?"]),
+            ("", vec!["Who likes cake?"]),
+            (r#"["a", "b", "c", "d", "e", "f"]"#, vec!["a", "b", "c", "d", "e"]),
+        ] {
+            assert_eq!(queries(arguments, "Who likes cake?"), expected, "{arguments}");
+        }
+        assert_eq!(queries("{}", ""), Vec::<String>::new());
+        assert_eq!(characters(&queries(&"가".repeat(2_000), "")[0]), 1_000);
+    }
+
+    #[test]
+    fn limits_are_openais() {
+        let limits = |model: &str, tools: Value| {
+            let Limits { results, tokens } =
+                limits(&serde_json::from_value::<Vec<Tool>>(tools).unwrap(), model);
+            (results, tokens)
+        };
+        let plain = json!([{"type": "file_search"}]);
+        for (model, expected) in [
+            ("gpt-4o", (20, 16_000)),
+            ("gpt-4-turbo", (20, 16_000)),
+            ("gpt-4-0125-preview", (20, 16_000)),
+            ("gpt-4", (20, 4_000)),
+            ("gpt-4-0613", (20, 4_000)),
+            ("gpt-3.5-turbo-16k", (5, 4_000)),
+            ("qwen2.5", (20, 16_000)),
+        ] {
+            assert_eq!(limits(model, plain.clone()), expected, "{model}");
+        }
+        let set = json!([{"type": "file_search", "file_search": {"max_num_results": 2}}]);
+        assert_eq!(limits("gpt-3.5-turbo", set), (2, 4_000));
+    }
+
+    #[test]
+    fn the_best_results_that_fit_are_kept() {
+        let results = || vec![result("가나다라"), result("마바"), result("사")];
+        let texts = |tokens| {
+            let kept = within(results(), tokens, characters);
+            kept.iter().map(|result| result.text().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(texts(1_000), ["가나다라", "마바", "사"]);
+        assert_eq!(texts(3 * PASSAGE_TOKENS + 7), ["가나다라", "마바", "사"], "counted, not by bytes");
+        assert_eq!(texts(3 * PASSAGE_TOKENS + 6), ["가나다라", "마바"]);
+        assert_eq!(texts(PASSAGE_TOKENS + 3), ["가나"], "cut, but not empty");
+        assert_eq!(texts(0), [""]);
+    }
+
+    #[test]
+    fn the_model_reads_passages_with_their_marks() {
+        let mut call = begin(&[]);
+        call.queries = vec!["cake".into(), "pie".into()];
+        assert!(answer(&call, 1).starts_with("Nothing was found for: cake; pie\n"));
+        call.results = vec![result("Filip: cake\n"), result("Effie: pizza")];
+        (call.results[1].page, call.results[1].heading) = (Some(3), Some("Food".into()));
+        let read = answer(&call, 4);
+        assert!(
+            read.starts_with("[4] a.txt\nFilip: cake\n\n[5] a.txt, page 3, Food\nEffie: pizza\n\n"),
+            "{read}"
+        );
+        assert!(read.ends_with("like [4]."), "{read}");
+        for result in &mut call.results {
+            result.content = None;
+        }
+        assert!(answer(&call, 4).contains("left out"));
+    }
+}
