@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use adjutant::config::{Config, Overrides};
-use adjutant::serve;
+use adjutant::{search, serve};
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -33,6 +33,13 @@ enum Command {
     Export(Transfer),
     /// Read such a file, or one with objects saved from OpenAI. What is here already is skipped.
     Import(Transfer),
+    /// Read a document from the standard input, enclosed, and write its text as JSON. The server starts this.
+    #[command(hide = true)]
+    ReadDocument {
+        /// The document's name; only its extension matters.
+        #[arg(long)]
+        name: String,
+    },
 }
 
 #[derive(Args)]
@@ -115,6 +122,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    // Before there are other threads: they would stand outside its walls.
+    if let Command::ReadDocument { name } = &cli.command {
+        return search::read_document(name);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
         Command::Serve(settings) => {
@@ -125,6 +136,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Check(settings) => runtime.block_on(serve::check(settings.load()?)),
         Command::Export(of) => runtime.block_on(serve::export(of.load()?, &of.project, &of.file)),
         Command::Import(to) => runtime.block_on(serve::import(to.load()?, &to.project, &to.file)),
+        Command::ReadDocument { name } => search::read_document(&name),
     }
 }
 

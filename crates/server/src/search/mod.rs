@@ -1,5 +1,8 @@
 //! Files made searchable: read, cut into chunks, embedded, found again.
 
+mod enclosed;
+mod reader;
+
 use std::time::Duration;
 
 use adjutant_wire::UnixSeconds;
@@ -7,6 +10,9 @@ use serde_json::{Map, Value};
 
 use crate::fault::Result;
 use crate::store::{Project, Store};
+
+pub use enclosed::read_document;
+pub use reader::{NoDocument, Reader};
 
 /// What is looked for, and how much of it is wanted.
 #[derive(Clone, Debug)]
