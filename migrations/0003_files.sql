@@ -55,13 +55,13 @@ create table loose_blobs (
 
 create index loose_blobs_by_due on loose_blobs (due_at);
 
--- Which assistants and threads name which files, so that a deleted file is taken out of them.
-create table file_uses (
-    file_id text not null,
+-- Which assistants and threads name which files and vector stores, so that a deleted one is taken out of them.
+create table resource_uses (
+    resource_id text not null,
     -- The assistant's or thread's id.
     user_id text not null,
     project text not null,
-    primary key (file_id, user_id)
+    primary key (resource_id, user_id)
 );
 
-create index file_uses_by_user on file_uses (user_id);
+create index resource_uses_by_user on resource_uses (user_id);

@@ -39,6 +39,19 @@ ROUTES: list[tuple[str, str, str]] = [
     ("GET", r"/threads/[^/]+/runs/[^/]+", "RunObject"),
     ("GET", r"/threads/[^/]+/runs/[^/]+/steps", "ListRunStepsResponse"),
     ("GET", r"/threads/[^/]+/runs/[^/]+/steps/[^/]+", "RunStepObject"),
+    ("GET", r"/vector_stores", "ListVectorStoresResponse"),
+    ("POST", r"/vector_stores(/[^/]+)?", "VectorStoreObject"),
+    ("GET", r"/vector_stores/[^/]+", "VectorStoreObject"),
+    ("DELETE", r"/vector_stores/[^/]+", "DeleteVectorStoreResponse"),
+    ("POST", r"/vector_stores/[^/]+/search", "VectorStoreSearchResultsPage"),
+    ("GET", r"/vector_stores/[^/]+/files", "ListVectorStoreFilesResponse"),
+    ("POST", r"/vector_stores/[^/]+/files(/[^/]+)?", "VectorStoreFileObject"),
+    ("GET", r"/vector_stores/[^/]+/files/[^/]+", "VectorStoreFileObject"),
+    ("DELETE", r"/vector_stores/[^/]+/files/[^/]+", "DeleteVectorStoreFileResponse"),
+    ("GET", r"/vector_stores/[^/]+/files/[^/]+/content", "VectorStoreFileContentResponse"),
+    ("POST", r"/vector_stores/[^/]+/file_batches(/[^/]+/cancel)?", "VectorStoreFileBatchObject"),
+    ("GET", r"/vector_stores/[^/]+/file_batches/[^/]+", "VectorStoreFileBatchObject"),
+    ("GET", r"/vector_stores/[^/]+/file_batches/[^/]+/files", "ListVectorStoreFilesResponse"),
     ("GET", r"/models", "ListModelsResponse"),
     ("GET", r"/models/[^/]+", "Model"),
 ]
@@ -119,12 +132,26 @@ def _closed(properties: Json) -> Json:
     }
 
 
+def _stores_may_have_no_name(schemas: Json) -> None:
+    """Recorded stores have `name: null` and `expires_after: null` where they were given none."""
+    for key in ("name", "expires_after"):
+        _allow_null(schemas["VectorStoreObject"]["properties"], key)
+
+
+def _batches_are_file_batches(schemas: Json) -> None:
+    """Recorded batches are of type `vector_store.file_batch`, specified is `files_batch`."""
+    kind = {"const": "vector_store.file_batch"}
+    schemas["VectorStoreFileBatchObject"]["properties"]["object"] = kind
+
+
 AMENDMENTS: list[Callable[[Json], None]] = [
     _run_instructions_may_be_null,
     _token_limits_may_be_small,
     _ours_have_schemas_too,
     _empty_lists_have_null_ids,
     _runs_may_have_as_many_tools_as_assistants,
+    _stores_may_have_no_name,
+    _batches_are_file_batches,
 ]
 
 # -- key order, as recorded ------------------------------------------------------------
@@ -150,10 +177,23 @@ KEY_ORDER: dict[str, list[str]] = {
         "id object created_at run_id assistant_id thread_id type status cancelled_at completed_at "
         "expires_at failed_at last_error step_details usage"
     ).split(),
+    "vector_store": (
+        "id object created_at name description usage_bytes file_counts status expires_after "
+        "expires_at last_active_at metadata"
+    ).split(),
+    "vector_store.file": (
+        "id object usage_bytes created_at vector_store_id status last_error chunking_strategy "
+        "attributes"
+    ).split(),
+    "vector_store.file_batch": (
+        "id object created_at status vector_store_id file_counts"
+    ).split(),
     "list": "object data first_id last_id has_more".split(),
     "assistant.deleted": "id object deleted".split(),
     "thread.deleted": "id object deleted".split(),
     "thread.message.deleted": "id object deleted".split(),
+    "vector_store.deleted": "id object deleted".split(),
+    "vector_store.file.deleted": "id object deleted".split(),
 }
 # The document requires these of steps; the real API leaves them out. We send them.
 BEYOND_RECORDED = {"thread.run.step": {"expired_at", "metadata"}}

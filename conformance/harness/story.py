@@ -23,9 +23,14 @@ def function_tool(name: str, **properties: Any) -> dict[str, Any]:
     return {"type": "function", "function": {"name": name, "parameters": parameters}}
 
 
-def wait_for(look: Callable[[], T], holds: Callable[[T], bool], what: str) -> T:
+def wait_for(
+    look: Callable[[], T],
+    holds: Callable[[T], bool],
+    what: str,
+    seconds: float = DEADLINE_SECONDS,
+) -> T:
     """Asks again until something holds, and says what it saw last if it never does."""
-    deadline = time.monotonic() + DEADLINE_SECONDS
+    deadline = time.monotonic() + seconds
     while True:
         seen = look()
         if holds(seen):

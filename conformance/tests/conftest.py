@@ -13,13 +13,17 @@ import pytest
 
 from harness import postgres
 from harness.ledger import Ledger
-from harness.scripted import Model, ScriptedUpstream
+from harness.scripted import Model, ScriptedUpstream, Vectors
 from harness.sdk import SDK_VERSION, http_client, httpx, openai_client
 from harness.server import BINARY, Adjutant
 from harness.story import Story
 
 # Quick retries, so that faults of the upstream are tested in real time.
-SETTINGS = {"ADJUTANT_LOG": "info"}
+SETTINGS = {
+    "ADJUTANT_LOG": "info",
+    "ADJUTANT_EMBEDDINGS_UPSTREAM": "upstream",
+    "ADJUTANT_EMBEDDINGS_MODEL": "scripted-embedder",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -108,6 +112,7 @@ class Servers:
 @pytest.fixture(scope="session")
 def upstream() -> Iterator[ScriptedUpstream]:
     upstream = ScriptedUpstream()
+    upstream.model(SETTINGS["ADJUTANT_EMBEDDINGS_MODEL"]).always(Vectors())
     yield upstream
     upstream.stop()
 

@@ -160,13 +160,3 @@ def test_messages_can_be_listed_by_run(story: Story) -> None:
     for run, text in ((first, "One."), (second, "Two.")):
         listed = story.threads.messages.list(thread.id, run_id=run.id)
         assert [text_of(message) for message in listed] == [text]
-
-
-def test_attachments_are_echoed(http: httpx.Client, story: Story) -> None:
-    attachment = {"file_id": "file-abc123abc123abc123abc1", "tools": [{"type": "file_search"}]}
-    said = {"role": "user", "content": "Read this.", "attachments": [attachment]}
-    answer = http.post(f"/threads/{story.thread().id}/messages", json=said)
-    # Until files exist, a server may also say that this file does not.
-    assert answer.status_code in {200, 400, 404}
-    if answer.status_code == 200:
-        assert answer.json()["attachments"] == [attachment]

@@ -83,6 +83,12 @@ impl Vectors {
         self.dimensions
     }
 
+    /// Each chunk's id and its vector, of unit length, as far as it was kept: for databases that search vectors
+    /// themselves.
+    pub fn iter(&self) -> impl Iterator<Item = (i64, Vec<f32>)> {
+        self.chunks.iter().enumerate().map(|(index, chunk)| (*chunk, self.row(index).values()))
+    }
+
     /// The memory they take.
     fn bytes(&self) -> usize {
         size_of::<Self>()

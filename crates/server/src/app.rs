@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::config::{Busy, Config};
 use crate::files::Files;
 use crate::runs::Engine;
-use crate::search::Search;
+use crate::search::{Ingest, Reader, Search};
 use crate::store::{Project, Store};
 use crate::upstream::Upstreams;
 
@@ -25,6 +25,10 @@ pub struct App {
     pub clock: Arc<Clock>,
     /// Files, in rows and in the blob store.
     pub files: Arc<Files>,
+    /// What finds passages in vector stores.
+    pub search: Arc<Search>,
+    /// What brings files into vector stores.
+    pub ingest: Arc<Ingest>,
     /// Runs.
     pub engine: Arc<Engine>,
     /// Models.
@@ -56,19 +60,29 @@ impl App {
         let clock = Arc::new(Clock::default());
         let files = Files::new(store.clone(), blobs, Arc::clone(&clock), config.runs.lease());
         let upstreams = Arc::new(upstreams);
-        let search = Arc::new(Search::new(store.clone()));
+        let ingest = Ingest::new(
+            store.clone(),
+            Arc::clone(&clock),
+            Arc::clone(&upstreams),
+            Arc::clone(&files),
+            Reader::new(config.search.read_at_once),
+            config.search,
+        );
+        let search = Search::new(store.clone(), Arc::clone(&upstreams), &ingest, config.search);
         let engine = Engine::new(
             store.clone(),
             Arc::clone(&files),
             Arc::clone(&clock),
             Arc::clone(&upstreams),
-            search,
+            Arc::clone(&search),
             config.runs,
         );
         Ok(Self {
             store,
             clock,
             files,
+            search,
+            ingest,
             engine,
             upstreams,
             keys: Arc::new(Keys::new(config.accepted_keys()?)),

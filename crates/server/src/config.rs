@@ -38,6 +38,7 @@ pub struct Config {
     pub local_model: LocalModelConfig,
     pub embeddings: EmbeddingsConfig,
     pub runs: RunsConfig,
+    pub search: SearchConfig,
 }
 
 /// A model's server.
@@ -127,6 +128,15 @@ pub struct LocalModelConfig {
     pub idle_seconds: u64,
 }
 
+/// Vector stores.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents them")]
+pub struct SearchConfig {
+    pub read_at_once: usize,
+    pub memory_bytes: usize,
+}
+
 /// What texts are turned into, so that they are found by their meaning.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,6 +203,7 @@ impl Config {
 
     fn check(&self) -> anyhow::Result<()> {
         ensure!(self.runs.expires_seconds > 0, "runs.expires_seconds must be more than 0");
+        ensure!(self.search.read_at_once > 0, "search.read_at_once must be more than 0");
         ensure!(self.runs.lease_seconds > 0, "runs.lease_seconds must be more than 0");
         ensure!(self.runs.keepalive_seconds > 0, "runs.keepalive_seconds must be more than 0");
         ensure!(self.upstream_idle_seconds > 0, "upstream_idle_seconds must be more than 0");

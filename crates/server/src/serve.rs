@@ -57,8 +57,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     }
     tokio::spawn(Arc::clone(&app.files).clean());
     let worker = tokio::spawn(Arc::clone(&app.engine).work(alone));
+    let reading = tokio::spawn(Arc::clone(&app.ingest).work(alone));
     say(&format!("Adjutant is listening on http://{address}"))?;
-    tokio::spawn(forget_answers(app.clone()));
+    tokio::spawn(forget(app.clone()));
     tokio::spawn({
         let upstreams = Arc::clone(&app.upstreams);
         async move { upstreams.warm_up().await }
@@ -79,11 +80,13 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
         _ = &mut asked_to_stop => {
             tracing::info!("stopping");
             worker.abort();
+            reading.abort();
             let _ = stop.send(());
             let _ = tokio::time::timeout(STOPPING, serving).await;
         }
     }
     app.engine.hand_back().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    app.ingest.hand_back().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
     app.upstreams.stop().await;
     Ok(())
 }
@@ -153,13 +156,17 @@ pub async fn import(config: Config, project: &str, file: &Path) -> anyhow::Resul
     files::import(Importer::new(store, Project::new(project), longest), file).await
 }
 
-/// Takes away what was kept for requests that may be sent again, a day after they came in.
-async fn forget_answers(app: App) {
+/// Takes away what was kept for requests that may be sent again, a day after they came in, and vectors of texts
+/// that were embedded long ago.
+async fn forget(app: App) {
     let mut tick = tokio::time::interval(BETWEEN_CLEANINGS);
     loop {
         tick.tick().await;
         if let Err(fault) = app.store.forget_answers(app.clock.seconds() - ANSWERS_SECONDS).await {
             tracing::error!("could not take away old answers: {fault}");
+        }
+        if let Err(fault) = app.ingest.forget_embeddings().await {
+            tracing::error!("could not take away old vectors: {fault}");
         }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::runs::{REASONING_EFFORT, RESPONSE_FORMAT, ReasoningEffort, ResponseFormat, TEMPERATURE, TOP_P};
 use crate::shape::{Field, Request, Shape};
-use crate::tools::{NEW_TOOL_RESOURCES, TOOL_RESOURCES, TOOLS, Tool, ToolResources};
+use crate::tools::{NEW_TOOL_RESOURCES, NewToolResources, TOOL_RESOURCES, TOOLS, Tool, ToolResources};
 use crate::{AssistantId, Metadata, Patch, UnixSeconds, metadata};
 
 /// A model with instructions and tools.
@@ -52,7 +52,7 @@ pub struct CreateAssistant {
     #[serde(default)]
     pub tools: Vec<Tool>,
     #[serde(default)]
-    pub tool_resources: ToolResources,
+    pub tool_resources: NewToolResources,
     #[serde(default)]
     pub metadata: Metadata,
     pub temperature: Option<f64>,
@@ -79,8 +79,14 @@ impl Request for CreateAssistant {
 }
 
 impl CreateAssistant {
-    /// The new assistant, defaults filled in as recorded.
-    pub fn into_assistant(self, id: AssistantId, created_at: UnixSeconds) -> Assistant {
+    /// The new assistant, defaults filled in as recorded. Its resources are those of the request once their
+    /// stores are made.
+    pub fn into_assistant(
+        self,
+        id: AssistantId,
+        created_at: UnixSeconds,
+        resources: ToolResources,
+    ) -> Assistant {
         Assistant {
             id,
             object: "assistant".to_owned(),
@@ -89,7 +95,7 @@ impl CreateAssistant {
             description: self.description,
             model: self.model,
             instructions: self.instructions,
-            tool_resources: self.tool_resources.beside(&self.tools),
+            tool_resources: resources.beside(&self.tools),
             tools: self.tools,
             top_p: self.top_p.unwrap_or(1.0),
             temperature: self.temperature.unwrap_or(1.0),

@@ -22,6 +22,7 @@ pub mod steps;
 pub mod threads;
 pub mod tools;
 pub mod uploads;
+pub mod vector_store_files;
 pub mod vector_stores;
 
 pub use error::{Error, Result};

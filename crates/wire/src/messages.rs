@@ -253,6 +253,28 @@ pub struct CreateMessage {
     pub metadata: Metadata,
 }
 
+impl CreateMessage {
+    /// The new message, whole from the start.
+    pub fn into_message(self, id: MessageId, thread_id: ThreadId, now: UnixSeconds) -> Message {
+        Message {
+            id,
+            object: "thread.message".to_owned(),
+            created_at: now,
+            assistant_id: None,
+            thread_id,
+            run_id: None,
+            status: MessageStatus::Completed,
+            incomplete_details: None,
+            incomplete_at: None,
+            completed_at: Some(now),
+            role: self.role,
+            content: self.content.into_content(),
+            attachments: self.attachments,
+            metadata: self.metadata,
+        }
+    }
+}
+
 /// Content as requests give it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(untagged)]

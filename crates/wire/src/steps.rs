@@ -298,6 +298,13 @@ pub struct FoundText {
     pub text: String,
 }
 
+impl FoundText {
+    /// This text.
+    pub fn new(text: String) -> Self {
+        Self { kind: "text".to_owned(), text }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::list::{self, ListQuery};
 use crate::messages::{CreateMessage, MESSAGE};
 use crate::shape::{Field, Request, Shape};
-use crate::tools::{NEW_TOOL_RESOURCES, TOOL_RESOURCES, ToolResources};
+use crate::tools::{NEW_TOOL_RESOURCES, NewToolResources, TOOL_RESOURCES, ToolResources};
 use crate::{Metadata, Patch, ThreadId, UnixSeconds, metadata};
 
 /// A conversation.
@@ -32,7 +32,7 @@ pub struct CreateThread {
     pub messages: Vec<CreateMessage>,
     /// Files for the tools.
     #[serde(default)]
-    pub tool_resources: ToolResources,
+    pub tool_resources: NewToolResources,
     /// The client's own pairs.
     #[serde(default)]
     pub metadata: Metadata,

@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::shape::{Field, Path, Shape};
+use crate::vector_stores::{CHUNKING_STRATEGY, NewChunkingStrategy};
+use crate::{Metadata, metadata};
 
 /// A tool of an assistant or a run, normalised as recorded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,6 +118,38 @@ impl ToolResources {
     }
 }
 
+/// Files for the tools, as creating requests name them: stores by id, or made on the way.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewToolResources {
+    /// For `code_interpreter`.
+    pub code_interpreter: Option<CodeInterpreterResources>,
+    /// For `file_search`.
+    pub file_search: Option<NewFileSearchResources>,
+}
+
+/// Stores that are searched, or are made to be.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewFileSearchResources {
+    /// Stores that there are; at most one.
+    pub vector_store_ids: Vec<String>,
+    /// A store to be made; at most one, and not beside one that there is.
+    pub vector_stores: Vec<NewVectorStore>,
+}
+
+/// A store that is made for an assistant or a thread.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NewVectorStore {
+    /// Its files; at most 10,000.
+    pub file_ids: Vec<String>,
+    /// How they are cut.
+    pub chunking_strategy: Option<NewChunkingStrategy>,
+    /// The client's own pairs.
+    pub metadata: Metadata,
+}
+
 const FILE_IDS: Shape = Shape::Array { items: &Shape::STRING, min: 0, max: 20 };
 const VECTOR_STORE_IDS: Shape = Shape::Array { items: &Shape::STRING, min: 0, max: 1 };
 
@@ -128,21 +162,33 @@ pub(crate) const TOOL_RESOURCES: Shape = Shape::Object(&[
 /// `tool_resources` where it creates.
 pub(crate) const NEW_TOOL_RESOURCES: Shape = Shape::Object(&[
     Field::optional("code_interpreter", Shape::Object(&[Field::optional("file_ids", FILE_IDS)])),
-    Field::optional(
-        "file_search",
-        Shape::Object(&[
-            Field::optional("vector_store_ids", VECTOR_STORE_IDS),
-            Field::optional("vector_stores", Shape::Where(&ANY_ARRAY, refuse_vector_stores)),
-        ]),
-    ),
+    Field::optional("file_search", Shape::Where(&NEW_FILE_SEARCH, one_list)),
 ]);
 
-const ANY_ARRAY: Shape = Shape::Array { items: &Shape::AnyObject, min: 0, max: 1 };
+/// One list of stores or the other (contract §2).
+const NEW_FILE_SEARCH: Shape = Shape::Object(&[
+    Field::optional("vector_store_ids", VECTOR_STORE_IDS),
+    Field::optional("vector_stores", Shape::Array { items: &NEW_VECTOR_STORE, min: 0, max: 1 }),
+]);
 
-/// Vector stores are not built yet: asking to make one is refused in words, never accepted and forgotten.
-fn refuse_vector_stores(_: &Value, path: &Path<'_>) -> Result<(), Error> {
-    let message = format!("Invalid '{path}': this version of the server cannot create vector stores yet.");
-    Err(Error::parameter(path.to_string(), "unsupported_parameter", message))
+const NEW_VECTOR_STORE: Shape = Shape::Object(&[
+    Field::optional("file_ids", Shape::Array { items: &Shape::STRING, min: 0, max: 10_000 }),
+    Field::optional("chunking_strategy", CHUNKING_STRATEGY),
+    Field::optional("metadata", metadata::SHAPE),
+]);
+
+fn one_list(resources: &Value, path: &Path<'_>) -> Result<(), Error> {
+    let filled =
+        |key: &str| resources.get(key).and_then(Value::as_array).is_some_and(|list| !list.is_empty());
+    if !(filled("vector_store_ids") && filled("vector_stores")) {
+        return Ok(());
+    }
+    let here = Path::Key(path, "vector_stores");
+    let message = format!(
+        "Mutually exclusive parameters: '{here}' and '{}'. Only one of them can be given.",
+        Path::Key(path, "vector_store_ids")
+    );
+    Err(Error::parameter(here.to_string(), "mutually_exclusive_parameters", message))
 }
 
 /// The tools of an assistant, or of a run in their place. The specification allows a run 20, the guide 128 for

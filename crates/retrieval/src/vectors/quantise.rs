@@ -16,6 +16,18 @@ pub(super) struct Row<'a> {
     pub(super) fine: &'a [u8],
 }
 
+impl Row<'_> {
+    /// The vector, as far as it was kept.
+    pub(super) fn values(&self) -> Vec<f32> {
+        self.steps().map(|value| value * self.scale).collect()
+    }
+
+    fn steps(&self) -> impl Iterator<Item = f32> {
+        let fine = self.fine.iter().flat_map(|byte| [((*byte << 4) as i8) >> 4, (*byte as i8) >> 4]);
+        self.coarse.iter().zip(fine).map(|(coarse, fine)| f32::from(*coarse) + f32::from(fine) / FINE)
+    }
+}
+
 /// Adds the parts of a vector, brought to length 1, and returns its scale.
 pub(super) fn push(vector: &[f32], coarse: &mut Vec<i8>, fine: &mut Vec<u8>) -> f32 {
     let values = unit(vector);
@@ -63,10 +75,7 @@ impl Query {
 
     /// The cosine with a row.
     pub(super) fn score(&self, row: &Row) -> f32 {
-        let fine = row.fine.iter().flat_map(|byte| [((*byte << 4) as i8) >> 4, (*byte as i8) >> 4]);
-        let values =
-            row.coarse.iter().zip(fine).map(|(coarse, fine)| f32::from(*coarse) + f32::from(fine) / FINE);
-        let product: f32 = self.exact.iter().zip(values).map(|(left, right)| left * right).sum();
+        let product: f32 = self.exact.iter().zip(row.steps()).map(|(left, right)| left * right).sum();
         (product * row.scale).clamp(-1.0, 1.0)
     }
 }

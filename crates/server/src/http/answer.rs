@@ -7,6 +7,7 @@ use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 
+use super::frame::POLL_AFTER;
 use crate::fault::Fault;
 use crate::ids::hex;
 
@@ -23,6 +24,18 @@ pub(super) fn json_text(status: StatusCode, text: impl Into<Body>) -> Response<B
     let mut response = Response::new(text.into());
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// Between two looks of a client that polls.
+const POLL_AFTER_MILLISECONDS: HeaderValue = HeaderValue::from_static("250");
+
+/// An object that its client asks for again as long as it is `busy`.
+pub(super) fn polled<T: Serialize>(object: T, busy: bool) -> Response<Body> {
+    let mut response = json(StatusCode::OK, &object);
+    if busy {
+        response.headers_mut().insert(POLL_AFTER, POLL_AFTER_MILLISECONDS);
+    }
     response
 }
 

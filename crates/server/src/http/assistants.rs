@@ -1,27 +1,30 @@
 //! `/assistants`
 
-use adjutant_wire::AssistantId;
 use adjutant_wire::assistants::{Assistant, CreateAssistant, ModifyAssistant};
 use adjutant_wire::list::{List, ListQuery};
 use adjutant_wire::threads::Deleted;
+use adjutant_wire::{AssistantId, Patch};
 
 use super::extract::{Caller, Json, Path, Query};
 use crate::app::App;
 use crate::fault::Result;
 use crate::ids::fresh;
+use crate::search::resources;
 use crate::store::Once;
 
 pub(super) async fn create(
     app: App,
     once: Once,
-    Json(new): Json<CreateAssistant>,
+    Json(mut new): Json<CreateAssistant>,
 ) -> Result<Json<Assistant>> {
     app.upstreams.refuse_unknown(&new.model).await?;
-    let assistant = new.into_assistant(fresh(), app.clock.seconds());
     let mut tx = app.store.write_once(&once).await?;
+    let resources = resources::settle(&mut tx, &app.clock, std::mem::take(&mut new.tool_resources)).await?;
+    let assistant = new.into_assistant(fresh(), app.clock.seconds(), resources);
     tx.add_assistant(&assistant, app.clock.position()).await?;
     tx.remember(&once, &assistant).await?;
     tx.commit().await?;
+    app.search.wake();
     Ok(Json(assistant))
 }
 
@@ -52,6 +55,9 @@ pub(super) async fn modify(
     }
     let mut tx = app.store.write(&project).await?;
     let mut assistant = tx.lock_assistant(&id).await?;
+    if let Patch::Set(resources) = &changes.tool_resources {
+        resources::refuse_missing(&mut tx, resources, app.clock.seconds()).await?;
+    }
     changes.apply(&mut assistant);
     tx.update_assistant(&assistant).await?;
     tx.commit().await?;

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use adjutant_wire as wire;
 use adjutant_wire::id::Id;
 use adjutant_wire::shape::{Request as Checked, split_key};
-use adjutant_wire::{AssistantId, ThreadId};
+use adjutant_wire::{AssistantId, ThreadId, VectorStoreId};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::{AUTHORIZATION, HeaderMap};
@@ -118,6 +118,12 @@ fn segment<I: Id>(segments: &[String], index: usize) -> wire::Result<I> {
 }
 
 impl FromPath for AssistantId {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        segment(segments, 0)
+    }
+}
+
+impl FromPath for VectorStoreId {
     fn from_path(segments: &[String]) -> wire::Result<Self> {
         segment(segments, 0)
     }

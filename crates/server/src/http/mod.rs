@@ -12,6 +12,8 @@ mod steps;
 mod stream;
 mod threads;
 mod transfer;
+mod vector_store_files;
+mod vector_stores;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -63,7 +65,41 @@ pub fn router(app: App) -> Router {
         .route("/models/{model}", get(models::retrieve))
         .route("/chat/completions", post(models::chat_completions))
         .route("/embeddings", post(models::embeddings));
-    let api = assistants_api.merge(models_api);
+    let vector_stores_api = Router::new()
+        .route("/vector_stores", post(vector_stores::create).route_layer(once()).get(vector_stores::list))
+        .route(
+            "/vector_stores/{vector_store_id}",
+            get(vector_stores::retrieve).post(vector_stores::modify).delete(vector_stores::delete),
+        )
+        .route("/vector_stores/{vector_store_id}/search", post(vector_stores::search))
+        .route(
+            "/vector_stores/{vector_store_id}/files",
+            post(vector_store_files::create).route_layer(once()).get(vector_store_files::list),
+        )
+        .route(
+            "/vector_stores/{vector_store_id}/files/{file_id}",
+            get(vector_store_files::retrieve)
+                .post(vector_store_files::modify)
+                .delete(vector_store_files::delete),
+        )
+        .route("/vector_stores/{vector_store_id}/files/{file_id}/content", get(vector_stores::content))
+        .route(
+            "/vector_stores/{vector_store_id}/file_batches",
+            post(vector_store_files::create_batch).route_layer(once()),
+        )
+        .route(
+            "/vector_stores/{vector_store_id}/file_batches/{batch_id}",
+            get(vector_store_files::retrieve_batch),
+        )
+        .route(
+            "/vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel",
+            post(vector_store_files::cancel_batch),
+        )
+        .route(
+            "/vector_stores/{vector_store_id}/file_batches/{batch_id}/files",
+            get(vector_store_files::list_batch_files),
+        );
+    let api = assistants_api.merge(models_api).merge(vector_stores_api);
     let streamed = streamed(&app);
     Router::new()
         .nest("/v1", api.clone())

@@ -6,20 +6,15 @@ use adjutant_wire::runs::{CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs}
 use adjutant_wire::steps::Include;
 use adjutant_wire::{Metadata, RunId, ThreadId};
 use axum::body::Body;
-use axum::http::header::HeaderValue;
 use axum::http::{HeaderMap, Response};
-use axum::response::IntoResponse;
 
+use super::answer;
 use super::extract::{Caller, Events, Json, OnBusyThread, Path, Query};
-use super::frame::POLL_AFTER;
 use super::stream;
 use crate::app::App;
 use crate::fault::Result;
 use crate::runs::{Begin, Started, refuse_live};
 use crate::store::{Once, Project};
-
-/// Between two looks of a client that polls.
-const POLL_AFTER_MILLISECONDS: HeaderValue = HeaderValue::from_static("250");
 
 pub(super) async fn create(
     app: App,
@@ -112,11 +107,7 @@ fn answer(app: &App, started: Started) -> Response<Body> {
 
 fn polled(run: Run) -> Response<Body> {
     let live = !run.status.is_terminal();
-    let mut response = Json(run).into_response();
-    if live {
-        response.headers_mut().insert(POLL_AFTER, POLL_AFTER_MILLISECONDS);
-    }
-    response
+    answer::polled(run, live)
 }
 
 pub(super) async fn list(

@@ -3,11 +3,12 @@
 use adjutant_wire::list::List;
 use adjutant_wire::threads::{CreateThread, Deleted, ListThreads, ModifyThread, Thread};
 use adjutant_wire::tools::ToolResources;
-use adjutant_wire::{Metadata, ThreadId};
+use adjutant_wire::{Metadata, Patch, ThreadId};
 
 use super::extract::{Caller, Json, Path, Query};
 use crate::app::App;
 use crate::fault::Result;
+use crate::search::resources;
 use crate::store::Once;
 
 pub(super) async fn create(app: App, once: Once, Json(new): Json<CreateThread>) -> Result<Json<Thread>> {
@@ -39,6 +40,9 @@ pub(super) async fn modify(
     let mut tx = app.store.write(&project).await?;
     tx.lock_thread(&id, 0, 0).await?;
     let mut thread = tx.thread(&id).await?;
+    if let Patch::Set(resources) = &changes.tool_resources {
+        resources::refuse_missing(&mut tx, resources, app.clock.seconds()).await?;
+    }
     changes.metadata.apply_or(&mut thread.metadata, Metadata::default);
     changes.tool_resources.apply_or(&mut thread.tool_resources, ToolResources::default);
     tx.update_thread(&thread).await?;

@@ -24,7 +24,7 @@ use std::time::Duration;
 use adjutant_wire as wire;
 use adjutant_wire::assistants::Assistant;
 use adjutant_wire::events::Event;
-use adjutant_wire::messages::{CreateMessage, Message, MessageStatus};
+use adjutant_wire::messages::{Attachment, CreateMessage, Message};
 use adjutant_wire::runs::{CreateRun, RequiredAction, Run, RunStatus, SubmitToolOutputs, ToolOutput};
 use adjutant_wire::steps::{CalledTool, Include, Step, StepDetails, StepStatus};
 use adjutant_wire::threads::{CreateThread, Thread};
@@ -38,7 +38,7 @@ use crate::config::RunsConfig;
 use crate::fault::{Fault, Result};
 use crate::files::Files;
 use crate::ids::{fresh, hex};
-use crate::search::Search;
+use crate::search::{Search, resources};
 use crate::store::{Claimed, Lease, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
 use crate::upstream::Upstreams;
 pub use follow::Begin;
@@ -140,7 +140,7 @@ impl Engine {
     ) -> Result<Started> {
         self.refuse_unknown_model(&once.project, &new).await?;
         let mut tx = self.store.write_once(once).await?;
-        let (thread, mut lock) = add_thread(&mut tx, &self.clock, new_thread, POSITIONS_A_RUN).await?;
+        let (thread, mut lock) = self.add_thread(&mut tx, new_thread, POSITIONS_A_RUN).await?;
         self.create_in(once, tx, &mut lock, Some(thread), new).await
     }
 
@@ -165,9 +165,10 @@ impl Engine {
     ) -> Result<Started> {
         let now = self.clock.seconds();
         let assistant = tx.assistant(&new.assistant_id).await?;
-        for message in new.additional_messages.drain(..) {
-            add_message_to(&mut tx, lock, message, now).await?;
+        if let Some(resources) = &new.tool_resources {
+            resources::refuse_missing(&mut tx, resources, now).await?;
         }
+        self.add_messages(&mut tx, lock, std::mem::take(&mut new.additional_messages)).await?;
         let (streamed, include) = (new.stream, new.include);
         let queued = self.queued(lock.thread(), assistant, new, now);
         if queued.instructions.is_empty() && !tx.has_messages(lock.thread()).await? {
@@ -180,6 +181,7 @@ impl Engine {
         let claimed = tx.add_run(lock, &run, &self.owner, self.lease_end()).await?;
         tx.remember(once, &queued).await?;
         tx.commit().await?;
+        self.search.wake();
         let (mut listener, stream) = listening(streamed, include);
         if let Some(thread) = &thread {
             listener.emit(&Event::ThreadCreated(thread));
@@ -303,9 +305,11 @@ impl Engine {
             let message = format!("Can't add messages to {thread} while a run {run} is active.");
             return Err(wire::Error::invalid(message).into());
         }
-        let message = add_message_to(&mut tx, &mut lock, new, self.clock.seconds()).await?;
+        let message = self.add_messages(&mut tx, &mut lock, vec![new]).await?.pop();
+        let message = message.context("a message was not added")?;
         tx.remember(once, &message).await?;
         tx.commit().await?;
+        self.search.wake();
         Ok(message)
     }
 
@@ -315,9 +319,10 @@ impl Engine {
     /// Where the store fails.
     pub async fn create_thread(&self, once: &Once, new: CreateThread) -> Result<Thread> {
         let mut tx = self.store.write_once(once).await?;
-        let (thread, _) = add_thread(&mut tx, &self.clock, new, 0).await?;
+        let (thread, _) = self.add_thread(&mut tx, new, 0).await?;
         tx.remember(once, &thread).await?;
         tx.commit().await?;
+        self.search.wake();
         Ok(thread)
     }
 
@@ -336,6 +341,48 @@ impl Engine {
             self.changed(&run);
         }
         Ok(())
+    }
+
+    async fn add_thread(
+        &self,
+        tx: &mut Writing,
+        new: CreateThread,
+        reserved: i64,
+    ) -> Result<(Thread, ThreadLock)> {
+        let thread = Thread {
+            id: fresh(),
+            object: "thread".to_owned(),
+            created_at: self.clock.seconds(),
+            metadata: new.metadata,
+            tool_resources: resources::settle(tx, &self.clock, new.tool_resources).await?,
+        };
+        let reserved = reserved + i64::try_from(new.messages.len()).unwrap_or_default();
+        let mut lock = tx.add_thread(&thread, self.clock.position(), reserved).await?;
+        self.add_messages(tx, &mut lock, new.messages).await?;
+        Ok((tx.thread(&thread.id).await?, lock))
+    }
+
+    /// Adds messages to a locked thread, and their files to what its tools work on.
+    async fn add_messages(
+        &self,
+        tx: &mut Writing,
+        lock: &mut ThreadLock,
+        new: Vec<CreateMessage>,
+    ) -> Result<Vec<Message>> {
+        let attachments: Vec<Attachment> =
+            new.iter().flat_map(|message| &message.attachments).cloned().collect();
+        if !attachments.is_empty() {
+            let mut thread = tx.thread(lock.thread()).await?;
+            resources::attach(tx, &self.clock, &mut thread, &attachments).await?;
+            tx.update_thread(&thread).await?;
+        }
+        let mut added = Vec::with_capacity(new.len());
+        for message in new {
+            let message = message.into_message(fresh(), lock.thread().clone(), self.clock.seconds());
+            tx.add_message(lock, &message).await?;
+            added.push(message);
+        }
+        Ok(added)
     }
 
     /// Works on a run in a task of its own.
@@ -387,54 +434,6 @@ fn listening(streamed: bool, include: Include) -> (Listener, Option<Stream>) {
     }
     let (listener, stream) = Listener::attached(include);
     (listener, Some(stream))
-}
-
-async fn add_thread(
-    tx: &mut Writing,
-    clock: &Clock,
-    new: CreateThread,
-    reserved: i64,
-) -> Result<(Thread, ThreadLock)> {
-    let now = clock.seconds();
-    let thread = Thread {
-        id: fresh(),
-        object: "thread".to_owned(),
-        created_at: now,
-        metadata: new.metadata,
-        tool_resources: new.tool_resources,
-    };
-    let reserved = reserved + i64::try_from(new.messages.len()).unwrap_or_default();
-    let mut lock = tx.add_thread(&thread, clock.position(), reserved).await?;
-    for message in new.messages {
-        add_message_to(tx, &mut lock, message, now).await?;
-    }
-    Ok((thread, lock))
-}
-
-async fn add_message_to(
-    tx: &mut Writing,
-    lock: &mut ThreadLock,
-    new: CreateMessage,
-    now: UnixSeconds,
-) -> Result<Message> {
-    let message = Message {
-        id: fresh(),
-        object: "thread.message".to_owned(),
-        created_at: now,
-        assistant_id: None,
-        thread_id: lock.thread().clone(),
-        run_id: None,
-        status: MessageStatus::Completed,
-        incomplete_details: None,
-        incomplete_at: None,
-        completed_at: Some(now),
-        role: new.role,
-        content: new.content.into_content(),
-        attachments: new.attachments,
-        metadata: new.metadata,
-    };
-    tx.add_message(lock, &message).await?;
-    Ok(message)
 }
 
 fn nothing_to_answer() -> wire::Error {

@@ -1,21 +1,47 @@
 //! Files made searchable: read, cut into chunks, embedded, found again.
+//!
+//! [`Ingest`] brings files in, [`Search`] finds passages. What is worth how much is decided in the crate
+//! `adjutant-retrieval`, which knows neither files nor databases.
 
 mod enclosed;
+mod find;
+mod ingest;
+mod passage;
 mod reader;
+pub mod resources;
+mod rewrite;
+mod snapshot;
+pub mod stores;
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use adjutant_wire::UnixSeconds;
-use serde_json::{Map, Value};
-
-use crate::fault::Result;
-use crate::store::{Project, Store};
+use adjutant_wire::id::Id;
+use adjutant_wire::search::{Filter, Ranker};
+use adjutant_wire::vector_store_files::Attributes;
+use adjutant_wire::{FileId, UnixSeconds, VectorStoreId};
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 pub use enclosed::read_document;
+pub use ingest::Ingest;
 pub use reader::{NoDocument, Reader};
 
+use crate::config::SearchConfig;
+use crate::fault::Result;
+use crate::store::{Project, Store};
+use crate::upstream::Upstreams;
+use passage::Place;
+use snapshot::Snapshots;
+
+/// How often files that are read in another process are looked at by those who wait for them.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Passages that are read at once where a whole file is shown.
+const PASSAGES: i64 = 256;
+
 /// What is looked for, and how much of it is wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Question {
     /// One or several ways of asking the same.
     pub queries: Vec<String>,
@@ -23,6 +49,10 @@ pub struct Question {
     pub max_num_results: usize,
     /// Results that score less are left out, 0 to 1.
     pub score_threshold: f64,
+    /// Only files whose attributes fit.
+    pub filter: Option<Filter>,
+    /// How results are ranked.
+    pub ranker: Ranker,
 }
 
 /// A passage that was found.
@@ -35,7 +65,7 @@ pub struct Hit {
     /// From 0 to 1, the best first.
     pub score: f64,
     /// The file's attributes in its store.
-    pub attributes: Map<String, Value>,
+    pub attributes: Attributes,
     /// The passage.
     pub text: String,
     /// The page it begins on, from 1, where the file has pages.
@@ -47,12 +77,27 @@ pub struct Hit {
 /// Searches vector stores.
 pub struct Search {
     store: Store,
+    upstreams: Arc<Upstreams>,
+    snapshots: Snapshots,
+    due: Arc<Notify>,
+    moved: watch::Receiver<u64>,
 }
 
 impl Search {
-    /// Searches in this database.
-    pub fn new(store: Store) -> Self {
-        Self { store }
+    /// Searches what `ingest` brings in.
+    pub fn new(
+        store: Store,
+        upstreams: Arc<Upstreams>,
+        ingest: &Ingest,
+        settings: SearchConfig,
+    ) -> Arc<Self> {
+        let (due, moved) = (ingest.due(), ingest.moved());
+        Arc::new(Self { store, upstreams, snapshots: Snapshots::new(settings.memory_bytes), due, moved })
+    }
+
+    /// Says that files were attached or detached.
+    pub fn wake(&self) {
+        self.due.notify_one();
     }
 
     /// The best passages of several stores at once. Marks the stores as used `now`.
@@ -66,20 +111,99 @@ impl Search {
         question: &Question,
         now: UnixSeconds,
     ) -> Result<Vec<Hit>> {
-        let _ = (&self.store, project, stores, question, now);
-        Err(anyhow::anyhow!("vector stores are not built yet").into())
+        let mut hits: Vec<Hit> = Vec::new();
+        for id in stores {
+            let id = VectorStoreId::parse(id)?;
+            let key = self.store.read(project).await?.store_key(&id).await?;
+            stores::refuse_expired(&key.object, now)?;
+            self.note_use(project, &id, &key.object, now);
+            for hit in self.find(project, &key, question).await? {
+                // A file may be in both stores.
+                if !hits.iter().any(|known| known.file_id == hit.file_id && known.text == hit.text) {
+                    hits.push(hit);
+                }
+            }
+        }
+        // Stable, so that equals keep the order of the stores.
+        hits.sort_by(|one, other| other.score.total_cmp(&one.score));
+        hits.truncate(question.max_num_results);
+        Ok(hits)
     }
-    /// Waits until the files of these stores can be found, at most so long; then those count that can be found.
+
+    /// Beside the search: nobody waits for it, and once a second is enough.
+    fn note_use(
+        &self,
+        project: &Project,
+        id: &VectorStoreId,
+        known: &adjutant_wire::vector_stores::VectorStore,
+        now: UnixSeconds,
+    ) {
+        if known.last_active_at >= Some(now) {
+            return;
+        }
+        let (store, project, id) = (self.store.clone(), project.clone(), id.clone());
+        tokio::spawn(async move {
+            if let Err(fault) = store.use_vector_store(&project, &id, now).await {
+                tracing::warn!(store.id = %id, "could not note the use of vector store `{id}`: {fault}");
+            }
+        });
+    }
+
+    /// The text of a file as it was read, in parts.
     ///
     /// # Errors
-    /// 404 for a missing store; 400 for one that has expired.
+    /// 404 where it is not in the store.
+    pub async fn content(
+        &self,
+        project: &Project,
+        store: &VectorStoreId,
+        file: &FileId,
+    ) -> Result<Vec<String>> {
+        let mut reading = self.store.read(project).await?;
+        reading.store_key(store).await?;
+        let number = reading.vector_store_file_number(store, file).await?;
+        let (mut last, mut shown, mut parts) = (0, 0, Vec::new());
+        loop {
+            let passages = reading.next_passages(number, last, PASSAGES).await?;
+            let Some(end) = passages.last() else { return Ok(parts) };
+            last = end.id;
+            for passage in &passages {
+                let place = Place::read(&passage.place)?;
+                // What this passage repeats of the one before was shown with it.
+                let again = shown.max(place.characters.start) - place.characters.start;
+                let new: String = passage.content.chars().skip(again).collect();
+                shown = shown.max(place.characters.end);
+                if !new.is_empty() {
+                    parts.push(new);
+                }
+            }
+        }
+    }
+
+    /// Waits until no file of these stores is being read any more, at most for so long. A store that is missing
+    /// is waited for no longer.
+    ///
+    /// # Errors
+    /// Where the database fails.
     pub async fn await_indexed(
         &self,
         project: &Project,
         stores: &[String],
         patience: Duration,
     ) -> Result<()> {
-        let _ = (&self.store, project, stores, patience);
+        let deadline = Instant::now() + patience;
+        let mut moved = self.moved.clone();
+        for id in stores {
+            let Ok(id) = VectorStoreId::parse(id) else { continue };
+            while Instant::now() < deadline {
+                // Before the look, or what comes in between would be missed.
+                moved.mark_unchanged();
+                if !self.store.read(project).await?.has_files_in_progress(&id).await? {
+                    break;
+                }
+                let _ = tokio::time::timeout(LOOK, moved.changed()).await;
+            }
+        }
         Ok(())
     }
 }

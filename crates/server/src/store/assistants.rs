@@ -40,7 +40,7 @@ impl Writing {
             .bind(serde_json::to_string(assistant)?)
             .execute(self.connection())
             .await?;
-        self.note_files(assistant.id.as_str(), &assistant.tool_resources).await
+        self.note_resources(assistant.id.as_str(), &assistant.tool_resources).await
     }
 
     /// The assistant, kept from other writers until this transaction ends.
@@ -51,13 +51,13 @@ impl Writing {
     /// Stores an assistant's new state.
     pub async fn update_assistant(&mut self, assistant: &Assistant) -> Result<()> {
         self.store(assistant).await?;
-        self.forget_files(assistant.id.as_str()).await?;
-        self.note_files(assistant.id.as_str(), &assistant.tool_resources).await
+        self.forget_resources(assistant.id.as_str()).await?;
+        self.note_resources(assistant.id.as_str(), &assistant.tool_resources).await
     }
 
     /// Deletes an assistant. Threads and runs that it worked on stay.
     pub async fn delete_assistant(&mut self, id: &AssistantId) -> Result<()> {
         self.delete::<Assistant>(id, &[]).await?;
-        self.forget_files(id.as_str()).await
+        self.forget_resources(id.as_str()).await
     }
 }

@@ -10,6 +10,8 @@ use sqlx::migrate::{Migration, MigrationType, Migrator};
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
 
 use super::Store;
+use super::full_text::Database;
+use super::nearest;
 use super::writer::{SharedLane, Writer};
 
 /// Every migration, in order. They are never changed once released, only added to.
@@ -17,6 +19,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (1, "core", include_str!("../../../../migrations/0001_core.sql")),
     (2, "metadata and answers", include_str!("../../../../migrations/0002_metadata_and_answers.sql")),
     (3, "files", include_str!("../../../../migrations/0003_files.sql")),
+    (4, "vector stores", include_str!("../../../../migrations/0004_vector_stores.sql")),
 ];
 
 /// Connections that read at once. SQLite's readers do not wait for its writer, and two cores keep four busy.
@@ -60,6 +63,8 @@ impl Store {
         };
         let labelled = store.label_older_threads().await;
         labelled.map_err(|fault| anyhow::anyhow!("could not list the threads' metadata: {fault}"))?;
+        let adopted = store.adopt_vectors().await;
+        adopted.map_err(|fault| anyhow::anyhow!("could not index the vectors: {fault}"))?;
         Ok((store, lock))
     }
 }
@@ -76,6 +81,7 @@ async fn open_sqlite(folder: &Path) -> anyhow::Result<(Store, FolderLock)> {
         .with_context(|| format!("could not open the database `{}`", path.display()))?;
     connection.execute(SQLITE_WRITER).await.context("could not set up the database")?;
     migrate(&mut connection).await?;
+    Database::Sqlite.prepare(&mut connection).await.context("could not set up the full-text index")?;
     let options: AnyConnectOptions = url.parse()?;
     let reads = AnyPoolOptions::new()
         .max_connections(SQLITE_READERS)
@@ -88,7 +94,8 @@ async fn open_sqlite(folder: &Path) -> anyhow::Result<(Store, FolderLock)> {
         .connect_with(options.disable_statement_logging())
         .await
         .context("could not open the database for reading")?;
-    let store = Store { reads, writer: Writer::Shared(SharedLane::new(connection)) };
+    let writer = Writer::Shared(SharedLane::new(connection));
+    let store = Store { reads, writer, database: Database::Sqlite };
     Ok((store, FolderLock { _file: Some(lock) }))
 }
 
@@ -115,13 +122,29 @@ async fn open_postgres(url: &str) -> anyhow::Result<(Store, FolderLock)> {
     let pool: AnyPool = AnyPoolOptions::new()
         .max_connections(POSTGRES_CONNECTIONS)
         .acquire_timeout(std::time::Duration::from_secs(10))
+        .after_connect(|connection, _| {
+            Box::pin(async move { connection.execute(nearest::SESSION).await.map(|_| ()) })
+        })
         .connect_with(options.disable_statement_logging())
         .await
         .context("could not connect to PostgreSQL")?;
     let mut connection = pool.acquire().await.context("could not connect to PostgreSQL")?;
     migrate(&mut connection).await?;
+    // Several processes may start at once, and PostgreSQL minds when two make the same thing.
+    connection
+        .execute("select pg_advisory_lock(7305)")
+        .await
+        .context("could not set up the search indexes")?;
+    let database = Database::Postgres { vectors: nearest::prepare(&mut connection).await };
+    let prepared = database.prepare(&mut connection).await;
+    connection
+        .execute("select pg_advisory_unlock(7305)")
+        .await
+        .context("could not set up the search indexes")?;
+    prepared.context("could not set up the full-text index")?;
     drop(connection);
-    Ok((Store { reads: pool.clone(), writer: Writer::Pool(pool) }, FolderLock { _file: None }))
+    let store = Store { reads: pool.clone(), writer: Writer::Pool(pool), database };
+    Ok((store, FolderLock { _file: None }))
 }
 
 async fn migrate(connection: &mut AnyConnection) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! Files, and what names them.
 
+use std::collections::BTreeSet;
+
 use adjutant_wire::assistants::Assistant;
 use adjutant_wire::files::{File, ListFiles};
 use adjutant_wire::id::Id;
@@ -98,12 +100,18 @@ impl Writing {
 
     /// Takes a file that is being deleted out of all that names it.
     pub async fn detach_file(&mut self, id: &FileId) -> Result<()> {
+        self.release_resource(id.as_str()).await?;
+        self.detach_file_everywhere(id).await
+    }
+
+    /// Takes a file or a vector store that is being deleted out of the assistants and threads that name it.
+    pub(super) async fn release_resource(&mut self, id: &str) -> Result<()> {
         // In one order, so that two deletions never wait for each other.
         let users: Vec<(String,)> = sqlx::query_as(
-            "delete from file_uses where file_id = $1 and user_id in \
-             (select user_id from file_uses where file_id = $1 and project = $2) returning user_id",
+            "delete from resource_uses where resource_id = $1 and user_id in \
+             (select user_id from resource_uses where resource_id = $1 and project = $2) returning user_id",
         )
-        .bind(id.as_str())
+        .bind(id)
         .bind(self.project())
         .fetch_all(self.connection())
         .await?;
@@ -134,30 +142,31 @@ impl Writing {
         }
     }
 
-    /// Notes which files a new assistant or thread names.
-    pub(super) async fn note_files(&mut self, user: &str, resources: &ToolResources) -> Result<()> {
-        let named = resources.code_interpreter.iter().flat_map(|code| &code.file_ids);
-        // A text that cannot be an id names no file.
-        let ids: Vec<FileId> = named.filter_map(|id| FileId::parse(id).ok()).collect();
+    /// Notes which files and stores a new assistant or thread names.
+    pub(super) async fn note_resources(&mut self, user: &str, resources: &ToolResources) -> Result<()> {
+        let files = resources.code_interpreter.iter().flat_map(|code| &code.file_ids);
+        let stores = resources.file_search.iter().flat_map(|search| &search.vector_store_ids);
+        // A text that cannot be an id names nothing.
+        let ids: BTreeSet<&String> = files.chain(stores).filter(|id| FileId::parse(id).is_ok()).collect();
         if ids.is_empty() {
             return Ok(());
         }
         let rows: Vec<String> = (0..ids.len()).map(|n| format!("(${}, $1, $2)", n + 3)).collect();
         let sql = format!(
-            "insert into file_uses (file_id, user_id, project) values {} on conflict do nothing",
+            "insert into resource_uses (resource_id, user_id, project) values {} on conflict do nothing",
             rows.join(", ")
         );
         let mut insert = sqlx::query(AssertSqlSafe(sql)).bind(user.to_owned()).bind(self.project());
         for id in &ids {
-            insert = insert.bind(id.as_str().to_owned());
+            insert = insert.bind((*id).clone());
         }
         insert.execute(self.connection()).await?;
         Ok(())
     }
 
-    /// Forgets which files an assistant or thread names.
-    pub(super) async fn forget_files(&mut self, user: &str) -> Result<()> {
-        sqlx::query("delete from file_uses where user_id = $1 and project = $2")
+    /// Forgets which files and stores an assistant or thread names.
+    pub(super) async fn forget_resources(&mut self, user: &str) -> Result<()> {
+        sqlx::query("delete from resource_uses where user_id = $1 and project = $2")
             .bind(user.to_owned())
             .bind(self.project())
             .execute(self.connection())
@@ -166,9 +175,12 @@ impl Writing {
     }
 }
 
-fn without(resources: &mut ToolResources, file: &FileId) {
+fn without(resources: &mut ToolResources, gone: &str) {
     if let Some(code) = &mut resources.code_interpreter {
-        code.file_ids.retain(|id| id != file.as_str());
+        code.file_ids.retain(|id| id != gone);
+    }
+    if let Some(search) = &mut resources.file_search {
+        search.vector_store_ids.retain(|id| id != gone);
     }
 }
 
@@ -270,8 +282,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = opened(&folder).await;
         let (gone, stays) = (add_file(&store).await, add_file(&store).await);
-        let body = json!({"model": "m", "tool_resources": {"code_interpreter": {"file_ids": [gone, stays]}}});
-        let assistant = CreateAssistant::read(body).unwrap().into_assistant(fresh(), 0);
+        let resources = serde_json::from_value(json!({"code_interpreter": {"file_ids": [gone, stays]}})).unwrap();
+        let new = CreateAssistant::read(json!({"model": "m"})).unwrap();
+        let assistant = new.into_assistant(fresh(), 0, resources);
         let mut tx = store.write(&project()).await.unwrap();
         tx.add_assistant(&assistant, 1).await.unwrap();
         tx.delete_file(&gone, 0).await.unwrap();

@@ -7,17 +7,25 @@
 mod answers;
 mod assistants;
 mod blobs;
+mod chunks;
 mod connect;
 mod digest;
+mod embeddings;
+mod file_batches;
 mod files;
+mod full_text;
+mod ingest;
 mod labels;
 mod messages;
+mod nearest;
 mod objects;
 mod runs;
 mod steps;
 mod threads;
 mod transfer;
 mod uploads;
+mod vector_store_files;
+mod vector_stores;
 mod writer;
 
 use std::ops::{Deref, DerefMut};
@@ -28,11 +36,15 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 
 pub use answers::{Idempotency, Once};
+pub use chunks::{NewChunk, Passage, WordCounts, file_of};
 pub use connect::Place;
+pub use ingest::{ClaimedFile, FileLease, IngestStage};
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};
 pub use threads::ThreadLock;
 pub use transfer::{Brought, Kept, Mark};
 pub use uploads::StoredPart;
+pub use vector_store_files::SearchedFile;
+pub use vector_stores::{StoreKey, StoreLock};
 
 use crate::fault::{Fault, Result};
 
@@ -41,6 +53,7 @@ use crate::fault::{Fault, Result};
 pub struct Store {
     reads: AnyPool,
     writer: writer::Writer,
+    database: full_text::Database,
 }
 
 impl From<sqlx::Error> for Fault {
@@ -69,6 +82,7 @@ impl Project {
 pub struct Reading {
     connection: Connection,
     project: Project,
+    database: full_text::Database,
 }
 
 enum Connection {
@@ -86,7 +100,7 @@ impl Store {
     /// Where the database gives no connection.
     pub async fn read(&self, project: &Project) -> Result<Reading> {
         let connection = Connection::Pooled(self.reads.acquire().await?);
-        Ok(Reading { connection, project: project.clone() })
+        Ok(Reading { connection, project: project.clone(), database: self.database })
     }
 
     /// Begins a transaction on a project's objects.
@@ -95,7 +109,7 @@ impl Store {
     /// Where the database begins none.
     pub async fn write(&self, project: &Project) -> Result<Writing> {
         let connection = Connection::Open(self.writer.begin().await?);
-        Ok(Writing(Reading { connection, project: project.clone() }))
+        Ok(Writing(Reading { connection, project: project.clone(), database: self.database }))
     }
 
     /// Whether the database answers.

@@ -60,7 +60,7 @@ impl Writing {
         .execute(self.connection())
         .await?;
         self.label(thread, position).await?;
-        self.note_files(thread.id.as_str(), &thread.tool_resources).await?;
+        self.note_resources(thread.id.as_str(), &thread.tool_resources).await?;
         Ok(ThreadLock { thread: thread.id.clone(), next: position + 1 })
     }
 
@@ -98,14 +98,14 @@ impl Writing {
         .await?;
         self.unlabel(thread.id.as_str()).await?;
         self.label(thread, position).await?;
-        self.forget_files(thread.id.as_str()).await?;
-        self.note_files(thread.id.as_str(), &thread.tool_resources).await
+        self.forget_resources(thread.id.as_str()).await?;
+        self.note_resources(thread.id.as_str(), &thread.tool_resources).await
     }
 
     /// Deletes a thread with all that belongs to it. A run at work on it finds its row gone and stops.
     pub async fn delete_thread(&mut self, lock: ThreadLock) -> Result<()> {
         self.unlabel(lock.thread.as_str()).await?;
-        self.forget_files(lock.thread.as_str()).await?;
+        self.forget_resources(lock.thread.as_str()).await?;
         for statement in [
             "delete from steps where thread_id = $1 and project = $2",
             "delete from messages where thread_id = $1 and project = $2",

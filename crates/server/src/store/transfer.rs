@@ -130,7 +130,7 @@ impl Writing {
         .execute(self.connection())
         .await?;
         if added.rows_affected() == 1 {
-            self.note_files(assistant.id.as_str(), &assistant.tool_resources).await?;
+            self.note_resources(assistant.id.as_str(), &assistant.tool_resources).await?;
         }
         Ok(brought(added.rows_affected()))
     }
@@ -151,7 +151,7 @@ impl Writing {
         .await?;
         if added.rows_affected() == 1 {
             self.label(thread, position).await?;
-            self.note_files(thread.id.as_str(), &thread.tool_resources).await?;
+            self.note_resources(thread.id.as_str(), &thread.tool_resources).await?;
         }
         Ok(brought(added.rows_affected()))
     }

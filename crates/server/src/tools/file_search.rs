@@ -157,6 +157,7 @@ pub async fn search(
         queries: call.queries.clone(),
         max_num_results: limits.results,
         score_threshold: call.ranking_options.score_threshold,
+        ..Question::default()
     };
     let hits = place.search.search(place.project, place.stores, &question, place.now).await?;
     Ok(within(hits.into_iter().take(limits.results).map(found).collect(), limits.tokens, count))
