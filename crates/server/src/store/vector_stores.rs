@@ -228,7 +228,7 @@ impl Writing {
         let id = lock.object.id.as_str().to_owned();
         sqlx::query(
             "insert into detached (number, store_number, project) \
-             select number, $1, project from vector_store_files where store_id = $2 and project = $3",
+             select number, $1, project from vector_store_files where store_id = $2 and project = $3 on conflict do nothing",
         )
         .bind(lock.number)
         .bind(id.as_str())

@@ -25,7 +25,7 @@ use crate::upstream::Upstreams;
 const LOOK: Duration = Duration::from_secs(2);
 
 /// How long a claim lasts without being renewed.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(15);
 
 /// Files that are embedded at once: one waits for the database while the other one's texts are embedded.
 const EMBEDDED_AT_ONCE: usize = 2;
