@@ -42,7 +42,10 @@ PREFIX = "query: "
 @pytest.fixture(scope="module")
 def server(servers: Any, db: str, upstream: ScriptedUpstream) -> Adjutant:
     first = upstream.model("the-embedder").always(Vectors())
-    server = servers.new(db, upstream="", config=CONFIG.format(url=upstream.base_url))
+    # The suite's own settings would win over the file's.
+    settings = {"ADJUTANT_EMBEDDINGS_UPSTREAM": "", "ADJUTANT_EMBEDDINGS_MODEL": ""}
+    config = CONFIG.format(url=upstream.base_url)
+    server = servers.new(db, upstream="", settings=settings, config=config)
     answer = httpx.post(f"{server.base_url}/embeddings", json={"model": "any", "input": "hello"})
     assert answer.status_code == 200, answer.text
     # Asked for its dimensions once, then for the text.

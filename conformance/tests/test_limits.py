@@ -17,6 +17,7 @@ from harness.scripted import Answer
 from harness.sdk import httpx
 from harness.ledger import Ledger
 from harness.sdk import http_client
+from harness.shelf import Shelf
 from harness.story import Story, function_tool
 
 Json = dict[str, Any]
@@ -25,6 +26,10 @@ pytestmark = pytest.mark.once
 
 class Here:
     """The hole in a request's body."""
+
+
+class Made(str):
+    """The kind of an object, where the id of one that is there has to stand."""
 
 
 HERE = Here()
@@ -137,8 +142,8 @@ TOKENS = numbers("integer", [16], [15, 0, -1], [])
 LAST_MESSAGES = numbers("integer", [1], [0, -1], [])
 RESULTS = numbers("integer", [1, 50], [0], [51])
 SCORE = numbers("decimal", [0, 0.5, 1], [-0.1], [1.1])
-FILES = most_items(20, lambda number: f"file-{number:022}")
-STORES = most_items(1, lambda number: f"vs_{number:032}")
+FILES = most_items(20, lambda _: Made("file"))
+STORES = most_items(1, lambda _: Made("store"))
 
 ASSISTANT, THREAD = "/assistants/{assistant}", "/threads/{thread}"
 MESSAGES, RUNS, RUN = f"{THREAD}/messages", f"{THREAD}/runs", f"{THREAD}/runs/{{run}}"
@@ -274,6 +279,8 @@ def hole(body: Any, path: str = "") -> Iterator[str]:
 
 def filled(body: Any, value: Any, places: Places) -> Any:
     if body is HERE:
+        if isinstance(value, list):
+            return [places[item] if isinstance(item, Made) else item for item in value]
         return value
     if isinstance(body, dict):
         return {key: filled(inner, value, places) for key, inner in body.items()}
@@ -295,6 +302,10 @@ class Places(dict[str, str]):
         elif kind == "run":
             run = story.runs.create(thread_id=self["thread"], assistant_id=self["assistant"])
             self[kind] = story.wait(run, "completed").id
+        elif kind == "file":
+            self[kind] = Shelf(story.client).file("words")
+        elif kind == "store":
+            self[kind] = Shelf(story.client).store()
         else:
             # A row may start a run, and a second one must not find the first at work.
             thread = story.thread("Hi")
