@@ -101,6 +101,12 @@ class Adjutant:
         if self.is_running:
             self._process.send_signal(signal.SIGTERM)
 
+    def restart(self, **settings: str) -> None:
+        """Stops it and starts it again, with these settings in place of those that it had."""
+        self.stop()
+        self._settings.update(settings)
+        self.start()
+
     def kill(self) -> None:
         """The power fails: no destructor runs, no buffer is written."""
         self._process.kill()

@@ -9,6 +9,7 @@ import openai
 import pytest
 
 from harness.ledger import Ledger
+from harness.scripted import Vectors
 from harness.sdk import openai_client
 from harness.server import Adjutant
 from harness.shelf import Shelf
@@ -113,4 +114,23 @@ def test_stores_of_one_project_are_not_another_ones(
         with pytest.raises(openai.NotFoundError):
             attempt()
     assert store not in [known.id for known in theirs.stores.list()]
+    server.stop()
+
+
+def test_another_embedding_model_takes_over_when_asked(
+    servers: Any, db: str, upstream: Any, ledger: Ledger
+) -> None:
+    """Until then a store keeps the model that it began with."""
+    second = [upstream.model(name).always(Vectors()) for name in ("first-embedder", "second-embedder")][1]
+    server = servers.new(db, settings={"ADJUTANT_EMBEDDINGS_MODEL": "first-embedder"})
+    store = Shelf(openai_client(server.base_url, ledger)).store("marmalade on toast")
+    server.restart(ADJUTANT_EMBEDDINGS_MODEL="second-embedder")
+    shelf = Shelf(openai_client(server.base_url, ledger))
+    assert shelf.attach(store, shelf.file("more marmalade")).status == "completed"
+    assert second.requests == [], "the store has another model now"
+    server.restart(ADJUTANT_SEARCH_REEMBED="true")
+    shelf = Shelf(openai_client(server.base_url, ledger))
+    wait_for(lambda: len(second.requests), lambda n: n > 1, "the second model to be asked")
+    wait_for(lambda: counts(shelf, store).completed, lambda n: n == 2, "both to be embedded again")
+    assert len(shelf.search(store, "marmalade")) == 2
     server.stop()

@@ -135,6 +135,7 @@ pub struct LocalModelConfig {
 pub struct SearchConfig {
     pub read_at_once: usize,
     pub memory_bytes: usize,
+    pub reembed: bool,
 }
 
 /// What texts are turned into, so that they are found by their meaning.

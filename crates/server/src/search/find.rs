@@ -46,7 +46,7 @@ impl Search {
                 }
             };
             let (by_words, by_meaning) =
-                tokio::join!(by_words, self.by_meaning(project, key, query, &snapshot, &allowed));
+                tokio::join!(by_words, self.by_meaning(project, key, query, question, &snapshot, &allowed));
             let (by_words, by_meaning) = (by_words?, by_meaning?);
             let ids: HashSet<i64> = by_words.keys().chain(by_meaning.keys()).copied().collect();
             for id in ids {
@@ -95,6 +95,7 @@ impl Search {
         project: &Project,
         key: &StoreKey,
         query: &str,
+        question: &Question,
         snapshot: &std::sync::RwLock<super::snapshot::Snapshot>,
         allowed: &HashSet<i64>,
     ) -> Result<HashMap<i64, f64>> {
@@ -111,9 +112,10 @@ impl Search {
         };
         if self.store.finds_vectors() {
             let files: Vec<i64> = allowed.iter().copied().collect();
+            let files = question.filter.is_some().then_some(files.as_slice());
             let mut reading = self.store.read(project).await?;
-            let found = reading.nearest_chunks((key.number, key.chunks), &vector, &files, NEAREST).await?;
-            return Ok(found.into_iter().collect());
+            let found = reading.nearest_chunks((key.number, key.chunks), &vector, files, NEAREST).await?;
+            return Ok(found.into_iter().filter(|(id, _)| allowed.contains(&file_of(*id))).collect());
         }
         let handles: HashSet<u32> = allowed.iter().map(|number| handle(*number)).collect();
         let snapshot = read(snapshot);

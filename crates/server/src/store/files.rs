@@ -282,7 +282,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = opened(&folder).await;
         let (gone, stays) = (add_file(&store).await, add_file(&store).await);
-        let resources = serde_json::from_value(json!({"code_interpreter": {"file_ids": [gone, stays]}})).unwrap();
+        let resources =
+            serde_json::from_value(json!({"code_interpreter": {"file_ids": [gone, stays]}})).unwrap();
         let new = CreateAssistant::read(json!({"model": "m"})).unwrap();
         let assistant = new.into_assistant(fresh(), 0, resources);
         let mut tx = store.write(&project()).await.unwrap();

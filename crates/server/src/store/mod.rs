@@ -19,6 +19,7 @@ mod labels;
 mod messages;
 mod nearest;
 mod objects;
+mod reembed;
 mod runs;
 mod steps;
 mod threads;

@@ -121,7 +121,7 @@ impl Reading {
         &mut self,
         (store_number, chunks): (i64, i64),
         vector: &[f32],
-        files: &[i64],
+        files: Option<&[i64]>,
         limit: usize,
     ) -> Result<Vec<(i64, f64)>> {
         let dimensions = vector.len();
@@ -135,16 +135,14 @@ impl Reading {
         let sql = format!(
             "select id, 1 - ({distance}) from chunks where store_number = $2 and project = $3 \
              and vector_dims(embedding) = {dimensions}{} order by {distance} limit {limit}",
-            self.database.of_files("id", 4)
+            files.map(|_| self.database.of_files("id", 4)).unwrap_or_default()
         );
-        let rows = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(as_text(vector))
-            .bind(store_number)
-            .bind(self.project())
-            .bind(self.database.numbers_as_value(files))
-            .fetch_all(self.connection())
-            .await?;
-        Ok(rows)
+        let mut query =
+            sqlx::query_as(AssertSqlSafe(sql)).bind(as_text(vector)).bind(store_number).bind(self.project());
+        if let Some(files) = files {
+            query = query.bind(self.database.numbers_as_value(files));
+        }
+        Ok(query.fetch_all(self.connection()).await?)
     }
 }
 
@@ -171,6 +169,20 @@ impl Writing {
             sqlx::query("update chunks set embedding = $1::halfvec where id = $2 and project = $3")
                 .bind(as_text(&vector))
                 .bind(id)
+                .bind(self.project())
+                .execute(self.connection())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+impl Writing {
+    /// Forgets the vectors of a store's passages where the database has them.
+    pub(super) async fn drop_vectors(&mut self, store_number: i64) -> Result<()> {
+        if self.database.finds_vectors() {
+            sqlx::query("update chunks set embedding = null where store_number = $1 and project = $2")
+                .bind(store_number)
                 .bind(self.project())
                 .execute(self.connection())
                 .await?;

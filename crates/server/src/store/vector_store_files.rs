@@ -239,12 +239,14 @@ impl Writing {
 
     /// Has the passages of an attachment taken away later.
     pub(super) async fn forget_chunks(&mut self, number: i64, store_number: i64) -> Result<()> {
-        sqlx::query("insert into detached (number, store_number, project) values ($1, $2, $3) on conflict do nothing")
-            .bind(number)
-            .bind(store_number)
-            .bind(self.project())
-            .execute(self.connection())
-            .await?;
+        sqlx::query(
+            "insert into detached (number, store_number, project) values ($1, $2, $3) on conflict do nothing",
+        )
+        .bind(number)
+        .bind(store_number)
+        .bind(self.project())
+        .execute(self.connection())
+        .await?;
         Ok(())
     }
 

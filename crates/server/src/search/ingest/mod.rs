@@ -43,7 +43,7 @@ pub struct Ingest {
     upstreams: Arc<Upstreams>,
     files: Arc<Files>,
     reader: Reader,
-    read_at_once: usize,
+    settings: SearchConfig,
     /// Names this process in leases.
     owner: String,
     due: Arc<Notify>,
@@ -83,8 +83,7 @@ impl Ingest {
     ) -> Arc<Self> {
         let (moved, _) = watch::channel(0);
         let due = Arc::default();
-        let read_at_once = settings.read_at_once;
-        Arc::new(Self { store, clock, upstreams, files, reader, read_at_once, owner: hex(), due, moved })
+        Arc::new(Self { store, clock, upstreams, files, reader, settings, owner: hex(), due, moved })
     }
 
     /// What says that there may be something to do.
@@ -109,12 +108,15 @@ impl Ingest {
                 tracing::info!("{left} files were left half read by the last process and go on");
             }
         }
+        if self.settings.reembed {
+            tokio::spawn(Arc::clone(&self).reembed());
+        }
         let mut at_work = [JoinSet::new(), JoinSet::new()];
         loop {
             // Registered before the look: a wake-up that comes while we look would be lost otherwise.
             let woken = self.due.notified();
             let [reading, embedding] = &mut at_work;
-            self.take(IngestStage::Read, self.read_at_once, reading).await;
+            self.take(IngestStage::Read, self.settings.read_at_once, reading).await;
             self.take(IngestStage::Embed, EMBEDDED_AT_ONCE, embedding).await;
             self.purge().await;
             tokio::select! {
@@ -123,6 +125,28 @@ impl Ingest {
                 Some(_) = embedding.join_next() => {}
                 () = tokio::time::sleep(LOOK) => {}
             }
+        }
+    }
+
+    /// Has stores of other models embedded with the present one, once that answers.
+    async fn reembed(self: Arc<Self>) {
+        let model = loop {
+            match self.upstreams.embedding_model().await {
+                Ok(model) => break model,
+                Err(fault) => {
+                    tracing::warn!("stores of other models are not embedded again yet: {}", fault.message);
+                    tokio::time::sleep(LEASE).await;
+                }
+            }
+        };
+        let dimensions = i64::try_from(model.dimensions).unwrap_or_default();
+        match self.store.reembed(&model.name, dimensions, self.clock.milliseconds()).await {
+            Ok(0) => {}
+            Ok(stores) => {
+                tracing::info!("{stores} vector stores are embedded again, with `{}`", model.name);
+                self.due.notify_one();
+            }
+            Err(fault) => tracing::error!("stores of other models could not be embedded again: {fault}"),
         }
     }
 
