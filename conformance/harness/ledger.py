@@ -72,6 +72,10 @@ class Ledger:
             return []
         if exchange.status == 200 and path.endswith(schema.EXPORTED):
             return self._line_problems(exchange, body)
+        if exchange.status == 200 and schema.DOWNLOADED.fullmatch(path):
+            exchange.body = body
+            is_file = exchange.content_type == "application/octet-stream"
+            return [] if is_file else [f"content type {exchange.content_type!r}"]
         if exchange.content_type.partition(";")[0] != "application/json":
             return [f"content type {exchange.content_type!r}"]
         try:

@@ -52,6 +52,12 @@ ROUTES: list[tuple[str, str, str]] = [
     ("POST", r"/vector_stores/[^/]+/file_batches(/[^/]+/cancel)?", "VectorStoreFileBatchObject"),
     ("GET", r"/vector_stores/[^/]+/file_batches/[^/]+", "VectorStoreFileBatchObject"),
     ("GET", r"/vector_stores/[^/]+/file_batches/[^/]+/files", "ListVectorStoreFilesResponse"),
+    ("GET", r"/files", "ListFilesResponse"),
+    ("POST", r"/files", "OpenAIFile"),
+    ("GET", r"/files/[^/]+", "OpenAIFile"),
+    ("DELETE", r"/files/[^/]+", "DeleteFileResponse"),
+    ("POST", r"/uploads(/[^/]+/(complete|cancel))?", "Upload"),
+    ("POST", r"/uploads/[^/]+/parts", "UploadPart"),
     ("GET", r"/models", "ListModelsResponse"),
     ("GET", r"/models/[^/]+", "Model"),
 ]
@@ -61,6 +67,7 @@ OURS: list[tuple[str, str, str]] = [
     ("POST", r"/threads/import", "ImportReport"),
 ]
 EXPORTED = "/threads/export"
+DOWNLOADED = re.compile(r"/v1/files/[^/]+/content")
 PASSED_THROUGH = re.compile(r"/(chat/completions|embeddings)")
 
 OBJECTS = {
@@ -98,6 +105,17 @@ def _empty_lists_have_null_ids(schemas: Json) -> None:
 def _runs_may_have_as_many_tools_as_assistants(schemas: Json) -> None:
     """The document says 20 for a run and 128 for the assistant whose tools it copies."""
     schemas["RunObject"]["properties"]["tools"]["maxItems"] = 128
+
+
+def _files_say_that_they_stay(schemas: Json) -> None:
+    """Recorded files have `expires_at: null` and `status_details: null`."""
+    for key in ("expires_at", "status_details"):
+        _allow_null(schemas["OpenAIFile"]["properties"], key)
+
+
+def _files_may_be_for_evals(schemas: Json) -> None:
+    """The document takes files for `evals` in and has no such file among those that it gives out."""
+    schemas["OpenAIFile"]["properties"]["purpose"]["enum"].append("evals")
 
 
 def _ours_have_schemas_too(schemas: Json) -> None:
@@ -147,6 +165,8 @@ def _batches_are_file_batches(schemas: Json) -> None:
 AMENDMENTS: list[Callable[[Json], None]] = [
     _run_instructions_may_be_null,
     _token_limits_may_be_small,
+    _files_say_that_they_stay,
+    _files_may_be_for_evals,
     _ours_have_schemas_too,
     _empty_lists_have_null_ids,
     _runs_may_have_as_many_tools_as_assistants,
@@ -188,6 +208,12 @@ KEY_ORDER: dict[str, list[str]] = {
     "vector_store.file_batch": (
         "id object created_at status vector_store_id file_counts"
     ).split(),
+    "file": (
+        "object id purpose filename bytes created_at expires_at status status_details"
+    ).split(),
+    "file, deleted": "object deleted id".split(),
+    "upload": "id object bytes created_at filename purpose status expires_at".split(),
+    "upload.part": "id object created_at upload_id".split(),
     "list": "object data first_id last_id has_more".split(),
     "assistant.deleted": "id object deleted".split(),
     "thread.deleted": "id object deleted".split(),
@@ -207,9 +233,13 @@ def key_order_problems(value: object) -> Iterable[str]:
     if not isinstance(value, dict):
         return
     kind = value.get("object")
+    if kind == "file" and "deleted" in value:
+        kind = "file, deleted"
     is_models = kind == "list" and "first_id" not in value
     if kind in KEY_ORDER and not is_models:
         extra = BEYOND_RECORDED.get(kind, set())
+        if kind == "upload" and value.get("status") == "completed":
+            extra = {"file"}
         keys = [key for key in value if key not in extra]
         if keys != KEY_ORDER[kind]:
             yield f"keys of {kind} are {keys}"
@@ -219,6 +249,7 @@ def key_order_problems(value: object) -> Iterable[str]:
         for call in value["step_details"].get("tool_calls", []):
             yield from search_problems(call["file_search"]) if "file_search" in call else []
     yield from key_order_problems(value.get("data"))
+    yield from key_order_problems(value.get("file"))
 
 
 # -- the document as validators --------------------------------------------------------

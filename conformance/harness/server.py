@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO
 
+from harness import clock
 from harness.postgres import die_with_parent
 
 ROOT = Path(__file__).parent.parent.parent
@@ -41,7 +42,7 @@ class Adjutant:
         self.folder = folder
         self._upstream = upstream
         self._database_url = database_url
-        self._settings = dict(settings or {})
+        self.settings = dict(settings or {})
         self._config = config
         self._environment = dict(environment or {})
         self._start_seconds = start_seconds
@@ -112,6 +113,12 @@ class Adjutant:
         self._process.kill()
         self._process.wait()
 
+    def restart_later(self, seconds: int) -> None:
+        """Stops the server and starts it again so many seconds in the future."""
+        self.stop()
+        self._environment |= clock.ahead(seconds)
+        self.start()
+
     def tail(self, lines: int = 40) -> str:
         return "".join(list(self.log)[-lines:])
 
@@ -131,7 +138,7 @@ class Adjutant:
     def _environ(self) -> dict[str, str]:
         inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
         home = {"HOME": str(self.folder), "RUST_BACKTRACE": "1"}
-        return {**inherited, **home, **self._settings, **self._environment}
+        return {**inherited, **home, **self.settings, **self._environment}
 
     def _read(self, output: IO[str]) -> None:
         for line in output:

@@ -13,6 +13,7 @@ import pytest
 
 from harness import postgres
 from harness.ledger import Ledger
+from harness.s3 import S3
 from harness.scripted import Model, ScriptedUpstream, Vectors
 from harness.sdk import SDK_VERSION, http_client, httpx, openai_client
 from harness.server import BINARY, Adjutant
@@ -59,6 +60,7 @@ class Servers:
         self._shared: dict[tuple[object, ...], Adjutant] = {}
         self._all: list[Adjutant] = []
         self._postgres: postgres.Postgres | None = None
+        self._s3: S3 | None = None
         self._numbers = itertools.count(1)
 
     def shared(self, db: str, **settings: str) -> Adjutant:
@@ -66,6 +68,17 @@ class Servers:
         if key not in self._shared or not self._shared[key].is_running:
             self._shared[key] = self.new(db, settings=settings)
         return self._shared[key]
+
+    def blob_settings(self, where: str, prefix: str | None = None) -> dict[str, str]:
+        """The settings of a server whose files are there; without a prefix, it has one of its own."""
+        prefix = prefix or f"own-{next(self._numbers)}"
+        return self.s3.settings(prefix) if where == "s3" else {}
+
+    def bytes_of(self, server: Adjutant) -> list[Path]:
+        """What lies where a server keeps the bytes of files."""
+        if url := server.settings.get("ADJUTANT_BLOBS"):
+            return self.s3.objects(url)
+        return [path for path in (server.folder / "data/blobs").rglob("*") if path.is_file()]
 
     def new(
         self,
@@ -94,6 +107,11 @@ class Servers:
             url = self._postgres.url
         return postgres.create_database(url, f"adjutant_{os.getpid()}_{number}")
 
+    @property
+    def s3(self) -> S3:
+        self._s3 = self._s3 or S3()
+        return self._s3
+
     def take_panics(self) -> list[str]:
         panics = [panic for server in self._all for panic in server.panics]
         for server in self._all:
@@ -107,6 +125,8 @@ class Servers:
             server.stop()
         if self._postgres:
             self._postgres.stop()
+        if self._s3:
+            self._s3.stop()
 
 
 @pytest.fixture(scope="session")
@@ -129,6 +149,21 @@ def servers(upstream: ScriptedUpstream) -> Iterator[Servers]:
 def server(servers: Servers, db: str) -> Adjutant:
     """The ordinary server that most tests share."""
     return servers.shared(db)
+
+
+@pytest.fixture
+def own_server(servers: Servers, db: str, blobs: str) -> Iterator[Adjutant]:
+    """A server of the test's own, in whose files nobody else has a hand."""
+    settings = {"ADJUTANT_RUNS_LEASE_SECONDS": "2", **servers.blob_settings(blobs)}
+    server = servers.new(db, settings=settings)
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["folder", "s3"])
+def blobs(request: pytest.FixtureRequest) -> str:
+    """Where the bytes of files are."""
+    return request.param
 
 
 @pytest.fixture

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use anyhow::Context;
 use bytes::Bytes;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayloadMut, WriteMultipart};
+
+use super::told;
 
 /// A blob that is being written. It is there once it is [finished](Incoming::finish); dropped before, it leaves
 /// nothing behind.
@@ -34,15 +35,14 @@ impl Incoming {
             return Ok(());
         }
         if self.chunks.is_none() {
-            let upload =
-                self.store.put_multipart(&self.path).await.context("could not begin to write a blob")?;
+            let upload = self.store.put_multipart(&self.path).await.map_err(|error| told(&error))?;
             let chunks = self.chunks.insert(WriteMultipart::new_with_chunk_size(upload, self.chunk_bytes));
             for piece in std::mem::take(&mut self.first).freeze() {
                 chunks.put(piece);
             }
         }
         if let Some(chunks) = &mut self.chunks {
-            chunks.wait_for_capacity(1).await.context("could not write a blob")?;
+            chunks.wait_for_capacity(1).await.map_err(|error| told(&error))?;
             chunks.put(piece);
         }
         Ok(())
@@ -57,7 +57,7 @@ impl Incoming {
             Some(chunks) => chunks.finish().await,
             None => self.store.put(&self.path, std::mem::take(&mut self.first).freeze()).await,
         };
-        written.map(|_| ()).context("could not finish writing a blob")
+        written.map(|_| ()).map_err(|error| told(&error))
     }
 }
 

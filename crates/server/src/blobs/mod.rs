@@ -103,11 +103,11 @@ impl Blobs {
         let found = match self.store.get(&self.path(key)).await {
             Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(anyhow!(error).context(format!("could not read the blob `{key}`"))),
+            Err(error) => return Err(told(&error).context(format!("could not read the blob `{key}`"))),
         };
         Ok(Some(match found.payload {
             GetResultPayload::File(file, _) => pieces(tokio::fs::File::from_std(file)),
-            GetResultPayload::Stream(pieces) => pieces.map_err(anyhow::Error::new).boxed(),
+            GetResultPayload::Stream(pieces) => pieces.map_err(|error| told(&error)).boxed(),
         }))
     }
 
@@ -124,7 +124,7 @@ impl Blobs {
             },
             Place::Bucket(..) => match self.store.delete(&self.path(key)).await {
                 Err(object_store::Error::NotFound { .. }) => Ok(()),
-                deleted => deleted.map_err(anyhow::Error::new),
+                deleted => deleted.map_err(|error| told(&error)),
             },
         };
         deleted.with_context(|| format!("could not delete the blob `{key}`"))
@@ -136,6 +136,11 @@ impl Blobs {
             Place::Bucket(_, prefix) => prefix.clone().join(key),
         }
     }
+}
+
+/// An error of the store. It says in its own words what was behind it, so the chain is left out.
+fn told(error: &object_store::Error) -> anyhow::Error {
+    anyhow!("{error}")
 }
 
 /// The folder of a key. A folder of folders by their first two digits, so that none grows too long.

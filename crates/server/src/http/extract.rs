@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use adjutant_wire as wire;
 use adjutant_wire::id::Id;
 use adjutant_wire::shape::{Request as Checked, split_key};
-use adjutant_wire::{AssistantId, ThreadId, VectorStoreId};
+use adjutant_wire::{AssistantId, FileId, ThreadId, UploadId, VectorStoreId};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::header::{AUTHORIZATION, HeaderMap};
@@ -130,6 +130,18 @@ impl FromPath for VectorStoreId {
 }
 
 impl FromPath for ThreadId {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        segment(segments, 0)
+    }
+}
+
+impl FromPath for FileId {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        segment(segments, 0)
+    }
+}
+
+impl FromPath for UploadId {
     fn from_path(segments: &[String]) -> wire::Result<Self> {
         segment(segments, 0)
     }

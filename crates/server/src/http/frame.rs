@@ -68,12 +68,17 @@ pub(super) async fn read_body(State(app): State<App>, request: Request, next: Ne
     }
 }
 
-/// Lets in who may come, and leaves the body to the handler, which reads it to its end piece by piece.
+/// Lets in who may come, and leaves the body to the handler, which reads it piece by piece: to its end, or until it
+/// refuses it. Then the connection is closed.
 pub(super) async fn leave_body(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
-    match admit(&app, request.headers()) {
-        Ok(()) => next.run(request).await,
-        Err(error) => last_answer(error),
+    if let Err(error) = admit(&app, request.headers()) {
+        return last_answer(error);
     }
+    let mut response = next.run(request).await;
+    if !response.status().is_success() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 fn admit(app: &App, headers: &HeaderMap) -> wire::Result<()> {

@@ -3,6 +3,9 @@
 mod answer;
 mod assistants;
 mod extract;
+mod filename;
+mod files;
+mod form;
 mod frame;
 mod messages;
 mod models;
@@ -12,6 +15,7 @@ mod steps;
 mod stream;
 mod threads;
 mod transfer;
+mod uploads;
 mod vector_store_files;
 mod vector_stores;
 
@@ -99,7 +103,13 @@ pub fn router(app: App) -> Router {
             "/vector_stores/{vector_store_id}/file_batches/{batch_id}/files",
             get(vector_store_files::list_batch_files),
         );
-    let api = assistants_api.merge(models_api).merge(vector_stores_api);
+    let files_api = Router::new()
+        .route("/files/{file_id}", get(files::retrieve).delete(files::delete))
+        .route("/files/{file_id}/content", get(files::content))
+        .route("/uploads", post(uploads::create).route_layer(once()))
+        .route("/uploads/{upload_id}/complete", post(uploads::complete))
+        .route("/uploads/{upload_id}/cancel", post(uploads::cancel));
+    let api = assistants_api.merge(models_api).merge(vector_stores_api).merge(files_api);
     let streamed = streamed(&app);
     Router::new()
         .nest("/v1", api.clone())
@@ -123,12 +133,15 @@ pub fn router(app: App) -> Router {
 
 /// Routes whose bodies are longer than what is read before anything is decided.
 fn streamed(app: &App) -> Router<App> {
-    if !app.thread_listing {
-        return Router::new();
+    let mut streamed = Router::new()
+        .route("/files", post(files::create).get(files::list))
+        .route("/uploads/{upload_id}/parts", post(uploads::add_part));
+    if app.thread_listing {
+        let import = Router::new().route("/threads/import", post(transfer::import));
+        streamed = streamed.merge(import.layer(from_fn_with_state(app.clone(), frame::check_version)));
     }
-    Router::new()
-        .route("/threads/import", post(transfer::import))
-        .layer(from_fn_with_state(app.clone(), frame::check_version))
+    streamed
+        .method_not_allowed_fallback(unknown_method)
         .layer(from_fn_with_state(app.clone(), frame::leave_body))
 }
 

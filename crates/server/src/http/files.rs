@@ -1,0 +1,61 @@
+//! `/files`
+
+use adjutant_wire::FileId;
+use adjutant_wire::files::{CreateFile, DeletedFile, File, ListFiles, no_download};
+use adjutant_wire::list::List;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Response;
+use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+
+use super::extract::{Caller, Json, Path, Query};
+use super::{filename, form};
+use crate::app::App;
+use crate::fault::Result;
+
+pub(super) async fn create(app: App, Caller(project): Caller, request: Request) -> Result<Json<File>> {
+    let (new, received) = form::receive::<CreateFile>(&app.files, request, "file", app.file_bytes).await?;
+    Ok(Json(app.files.add(&project, new, received).await?))
+}
+
+pub(super) async fn list(
+    app: App,
+    Caller(project): Caller,
+    Query(query): Query<ListFiles>,
+) -> Result<Json<List<File>>> {
+    Ok(Json(app.store.read(&project).await?.files(&query, app.clock.seconds()).await?))
+}
+
+pub(super) async fn retrieve(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<FileId>,
+) -> Result<Json<File>> {
+    Ok(Json(app.store.read(&project).await?.file(&id, app.clock.seconds()).await?))
+}
+
+pub(super) async fn delete(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<FileId>,
+) -> Result<Json<DeletedFile>> {
+    app.files.delete(&project, &id).await?;
+    Ok(Json(DeletedFile::new(id)))
+}
+
+pub(super) async fn content(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<FileId>,
+) -> Result<Response<Body>> {
+    let (file, content) = app.files.open(&project, &id).await?;
+    if !file.purpose.may_be_downloaded() && !app.download_uploads {
+        return Err(no_download(file.purpose).into());
+    }
+    let mut response = Response::new(Body::from_stream(content));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    headers.insert(CONTENT_LENGTH, HeaderValue::from(file.bytes));
+    headers.insert(CONTENT_DISPOSITION, filename::attachment(&file.filename));
+    Ok(response)
+}

@@ -1,0 +1,43 @@
+//! `/uploads`
+
+use adjutant_wire::UploadId;
+use adjutant_wire::uploads::{AddPart, CompleteUpload, CreateUpload, PART_BYTES, Part, Upload};
+use axum::extract::Request;
+
+use super::extract::{Caller, Json, Path};
+use super::form;
+use crate::app::App;
+use crate::fault::Result;
+use crate::store::Once;
+
+pub(super) async fn create(app: App, once: Once, Json(new): Json<CreateUpload>) -> Result<Json<Upload>> {
+    Ok(Json(app.files.begin_upload(&once, new).await?))
+}
+
+pub(super) async fn add_part(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<UploadId>,
+    request: Request,
+) -> Result<Json<Part>> {
+    app.files.refuse_ended(&project, &id).await?;
+    let (_, received) = form::receive::<AddPart>(&app.files, request, "data", PART_BYTES).await?;
+    Ok(Json(app.files.add_part(&project, &id, received).await?))
+}
+
+pub(super) async fn complete(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<UploadId>,
+    Json(asked): Json<CompleteUpload>,
+) -> Result<Json<Upload>> {
+    Ok(Json(app.files.complete(&project, &id, asked).await?))
+}
+
+pub(super) async fn cancel(
+    app: App,
+    Caller(project): Caller,
+    Path(id): Path<UploadId>,
+) -> Result<Json<Upload>> {
+    Ok(Json(app.files.cancel(&project, &id).await?))
+}
