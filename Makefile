@@ -37,7 +37,7 @@ unit: ## Run the tests of the Rust code
 
 conformance: ## Run the official SDKs and recorded traffic against a live server
 	@scripts/need rust compiler python node
-	cargo build --locked --package adjutant
+	cargo build --locked --package adjutant --package s3-for-tests
 	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) conformance/run $(ARGS)
 
 bench: ## Measure what Adjutant adds to a model's answer (options: DATABASE_URL=postgres://…, ARGS="--seconds 30")
