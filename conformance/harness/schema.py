@@ -59,7 +59,7 @@ ROUTES: list[tuple[str, str, str]] = [
     ("POST", r"/uploads(/[^/]+/(complete|cancel))?", "Upload"),
     ("POST", r"/uploads/[^/]+/parts", "UploadPart"),
     ("GET", r"/models", "ListModelsResponse"),
-    ("GET", r"/models/[^/]+", "Model"),
+    ("GET", r"/models/.+", "Model"),
 ]
 # Endpoints that OpenAI never had, in the shapes of those that it had where there are such.
 OURS: list[tuple[str, str, str]] = [
@@ -255,24 +255,28 @@ def key_order_problems(value: object) -> Iterable[str]:
 # -- the document as validators --------------------------------------------------------
 
 
-@functools.cache
-def _components() -> Json:
+def read() -> Json:
+    """The document as it is."""
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     with (CONTRACT / "openapi.yaml").open("rb") as file:
-        components = yaml.load(file, Loader=loader)["components"]
-    schemas = _without_nullable(components["schemas"])
+        return yaml.load(file, Loader=loader)
+
+
+@functools.cache
+def _components() -> Json:
+    schemas = without_nullable(read()["components"]["schemas"])
     for amend in AMENDMENTS:
         amend(schemas)
     return {"schemas": schemas}
 
 
-def _without_nullable(value: Any) -> Any:
+def without_nullable(value: Any) -> Any:
     """`nullable: true` is 3.0's way; in a 3.1 document it would mean nothing."""
     if isinstance(value, list):
-        return [_without_nullable(item) for item in value]
+        return [without_nullable(item) for item in value]
     if not isinstance(value, dict):
         return value
-    rest = {key: _without_nullable(inner) for key, inner in value.items() if key != "nullable"}
+    rest = {key: without_nullable(inner) for key, inner in value.items() if key != "nullable"}
     if value.get("nullable") is not True:
         return rest
     if set(rest) == {"allOf"} or not rest:

@@ -19,7 +19,9 @@ from harness.sdk import SDK_VERSION, http_client, httpx, openai_client
 from harness.server import BINARY, Adjutant
 from harness.story import Story
 
-# Quick retries, so that faults of the upstream are tested in real time.
+# What makes requests up is installed with the newest SDK alone.
+collect_ignore = [] if SDK_VERSION >= (3, 0) else ["test_properties.py"]
+
 SETTINGS = {
     "ADJUTANT_LOG": "info",
     "ADJUTANT_EMBEDDINGS_UPSTREAM": "upstream",

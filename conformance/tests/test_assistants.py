@@ -107,6 +107,19 @@ def test_a_json_schema_keeps_its_key_order(http: httpx.Client) -> None:
     assert list(kept) == ["zebra", "apple", "mango"]
 
 
+def test_numbers_are_kept_to_the_last_digit(http: httpx.Client) -> None:
+    """However often they are written and read; a parser that rounds would let them drift."""
+    said = {"model": "m", "top_p": 5.960464477539063e-08, "temperature": 1.1000000000000003}
+    parameters = {"type": "object", "properties": {"x": {"maximum": 2.2250738585072011e-308}}}
+    function = {"name": "f", "parameters": parameters}
+    said["tools"] = [{"type": "function", "function": function}]
+    made = http.post("/assistants", json=said).json()
+    for _ in range(3):
+        read = http.post(f"/assistants/{made['id']}", json={}).json()
+    assert (read["top_p"], read["temperature"]) == (said["top_p"], said["temperature"])
+    assert read["tools"][0]["function"]["parameters"] == parameters
+
+
 def test_a_change_touches_only_what_it_names(story: Story) -> None:
     """Absent leaves alone, null clears, a value sets."""
     made = story.assistant(name="Ada", description="A helper", metadata={"a": "1"})

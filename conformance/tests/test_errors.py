@@ -200,6 +200,15 @@ TABLE: dict[str, Row] = {
     "characters count, not bytes": too_long(
         "/assistants", {"model": "m", "name": "🌮" * 257}, "name", 256, 257
     ),
+    "a model without a name": Row(
+        "POST",
+        "/assistants",
+        {"model": ""},
+        "Invalid 'model': empty string. Expected a string with minimum length 1, but got an empty "
+        "string instead.",
+        "empty_string",
+        "model",
+    ),
     "metadata many": Row(
         "POST",
         "/threads",

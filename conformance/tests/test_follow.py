@@ -1,4 +1,4 @@
-"""Streams that are taken up again, or begun late: every event with an id, nothing missed, nothing twice."""
+"""Streams taken up again, or begun late: every event with an id, nothing missed, nothing twice."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_a_late_client_hears_what_was_said_and_then_the_rest(
 
 
 def test_a_client_goes_on_after_the_last_event_it_heard(story: Story, http: httpx.Client) -> None:
-    """Within a step it hears the step again, so that an SDK's accumulator adds up; between, only the rest."""
+    """Within a step it hears the step again, so that SDKs can add up; between, only the rest."""
     story.model.says("Hello.")
     run = story.ask("Hi")
     whole = follow(http, run)

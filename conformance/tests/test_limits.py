@@ -13,10 +13,9 @@ from typing import Any
 
 import pytest
 
-from harness.scripted import Answer
-from harness.sdk import httpx
 from harness.ledger import Ledger
-from harness.sdk import http_client
+from harness.scripted import Answer
+from harness.sdk import http_client, httpx
 from harness.shelf import Shelf
 from harness.story import Story, function_tool
 

@@ -110,6 +110,26 @@ def test_models(story: Story) -> None:
     assert story.client.models.retrieve(some).id == some
 
 
+def test_a_models_name_may_have_slashes(http: httpx.Client, upstream: Any, servers: Any) -> None:
+    """As the names on model hubs have; some clients escape them, others do not."""
+    upstream.model("somebody/some-model")
+    server = servers.new(db="sqlite")
+    for name in ("somebody/some-model", "somebody%2Fsome-model"):
+        assert http.get(f"{server.base_url}/models/{name}").json()["id"] == "somebody/some-model"
+
+
+def test_a_model_is_not_deleted(http: httpx.Client, story: Story) -> None:
+    """OpenAI deleted models that were tuned there; those of other servers are not ours."""
+    listed = [model.id for model in story.client.models.list()]
+    with pytest.raises(openai.PermissionDeniedError, match="cannot be deleted here") as error:
+        story.client.models.delete(listed[0])
+    assert (error.value.param, error.value.type) == ("model", "invalid_request_error")
+    answer = http.delete("/models/fake_id")
+    assert answer.json() == http.get("/models/fake_id").json()
+    assert answer.status_code == 404
+    assert [model.id for model in story.client.models.list()] == listed
+
+
 def test_an_unknown_model_is_told_so(servers: Any, http: httpx.Client) -> None:
     """With one `--upstream` every name goes there, so only GET can tell."""
     answer = http.get("/models/fake_id")

@@ -64,7 +64,7 @@ pub struct CreateAssistant {
 
 impl Request for CreateAssistant {
     const SHAPE: Shape = Shape::Object(&[
-        Field::required("model", Shape::STRING),
+        Field::required("model", Shape::FILLED),
         Field::optional("name", Shape::String { min: 0, max: 256 }),
         Field::optional("description", Shape::String { min: 0, max: 512 }),
         Field::optional("instructions", Shape::String { min: 0, max: 256_000 }),
@@ -126,7 +126,7 @@ pub struct ModifyAssistant {
 
 impl Request for ModifyAssistant {
     const SHAPE: Shape = Shape::Object(&[
-        Field::optional("model", Shape::STRING),
+        Field::optional("model", Shape::FILLED),
         Field::nullable("name", Shape::String { min: 0, max: 256 }),
         Field::nullable("description", Shape::String { min: 0, max: 512 }),
         Field::nullable("instructions", Shape::String { min: 0, max: 256_000 }),

@@ -108,6 +108,13 @@ impl Error {
         Self { status: 404, ..Self::parameter("model", "model_not_found", message) }
     }
 
+    /// The 403 of whoever would delete a model. OpenAI's words for it were never seen.
+    pub fn undeletable_model(name: &str) -> Self {
+        let message =
+            format!("The model '{name}' cannot be deleted here: it belongs to the server that runs it.");
+        Self { status: 403, ..Self::parameter("model", "model_not_deletable", message) }
+    }
+
     /// The 400 of a request that wants a model which nothing serves.
     pub fn unknown_requested_model(name: &str) -> Self {
         Self::parameter("model", "model_not_found", format!("The requested model '{name}' does not exist."))

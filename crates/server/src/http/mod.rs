@@ -66,7 +66,8 @@ pub fn router(app: App) -> Router {
     let assistants_api = assistants_api.layer(from_fn_with_state(app.clone(), frame::check_version));
     let models_api = Router::new()
         .route("/models", get(models::list))
-        .route("/models/{model}", get(models::retrieve))
+        // The whole rest, since names of models may have slashes.
+        .route("/models/{*model}", get(models::retrieve).delete(models::delete))
         .route("/chat/completions", post(models::chat_completions))
         .route("/embeddings", post(models::embeddings));
     let vector_stores_api = Router::new()

@@ -29,6 +29,12 @@ pub(super) async fn retrieve(app: App, _: Caller, Path(name): Path<ModelName>) -
     Ok(Json(app.upstreams.model(&name.0).await?))
 }
 
+/// Only models that were tuned at OpenAI could ever be deleted, and there are none here.
+pub(super) async fn delete(app: App, _: Caller, Path(name): Path<ModelName>) -> Result<Json<Model>> {
+    let model = app.upstreams.model(&name.0).await?;
+    Err(wire::Error::undeletable_model(&model.id).into())
+}
+
 pub(super) async fn chat_completions(app: App, _: Caller, request: Request) -> Result<Response<Body>> {
     let body = body(request, &app).await?;
     pass_on(&app, "/chat/completions", body).await
