@@ -40,7 +40,7 @@ conformance: ## Run the official SDKs and recorded traffic against a live server
 	cargo build --locked --package adjutant --package s3-for-tests
 	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) conformance/run $(ARGS)
 
-bench: ## Measure what Adjutant adds to a model's answer (options: DATABASE_URL=postgres://…, ARGS="--seconds 30")
+bench: ## Measure what Adjutant adds to a model's answer (options: DATABASE_URL=postgres://…, ARGS="--only long-threads")
 	@scripts/need rust compiler
 	@cargo build --release --locked --package adjutant --package adjutant-bench
 	@$(TARGET)/release/adjutant-bench $(if $(DATABASE_URL),--database-url '$(DATABASE_URL)') $(ARGS)

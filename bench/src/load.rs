@@ -26,6 +26,19 @@ pub(crate) struct Question {
     pub(crate) done: Finder<'static>,
 }
 
+impl Question {
+    /// A request that is answered by the stream of a run.
+    pub(crate) fn of_run(address: SocketAddr, request: Vec<u8>) -> Self {
+        Self {
+            address,
+            request,
+            first: Finder::new("event: thread.message.delta"),
+            good: Finder::new("event: thread.run.completed"),
+            done: Finder::new("event: done"),
+        }
+    }
+}
+
 /// A phase ends at whichever comes first.
 #[derive(Clone, Copy)]
 pub(crate) struct Limit {
@@ -36,6 +49,7 @@ pub(crate) struct Limit {
 }
 
 /// What the clients saw.
+#[derive(Default)]
 pub(crate) struct Seen {
     /// From the first request to the end of the last answer.
     pub(crate) elapsed: Duration,
@@ -48,6 +62,16 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Adds what was seen another time.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.elapsed += other.elapsed;
+        self.connections += other.connections;
+        self.first.extend(other.first);
+        self.done.extend(other.done);
+        self.first.sort_unstable();
+        self.done.sort_unstable();
+    }
+
     /// How many runs were ended a second.
     pub(crate) fn rate(&self) -> f64 {
         self.done.len() as f64 / self.elapsed.as_secs_f64()
@@ -73,7 +97,7 @@ pub(crate) async fn put(question: &Arc<Question>, clients: usize, limit: Limit) 
         let client = Client { connection, question: Arc::clone(question), left: Arc::clone(&left) };
         tasks.spawn(client.ask_until(began + limit.time));
     }
-    let mut seen = Seen { elapsed: Duration::ZERO, first: Vec::new(), done: Vec::new(), connections: 0 };
+    let mut seen = Seen::default();
     while let Some(samples) = tasks.join_next().await {
         let samples = samples.context("a client stopped")??;
         seen.connections += samples.connections;

@@ -2,11 +2,13 @@
 //!
 //! Three processes on one machine: an upstream that answers at once ([`upstream`]), Adjutant in front of
 //! it, and this load generator. The same generator streams answers straight from the upstream and then as
-//! runs through Adjutant, so the difference is Adjutant's. Everything stays on loopback, and every phase
-//! ends after a number of runs or seconds.
+//! runs through Adjutant, so the difference is Adjutant's. Then it compares runs on threads of different
+//! lengths with one another. Everything stays on loopback, and every phase ends after a number of runs or
+//! seconds.
 
 mod http;
 mod load;
+mod long_threads;
 mod machine;
 mod measure;
 mod memory;
@@ -17,7 +19,7 @@ mod upstream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Measures what Adjutant adds to a call of a model, against an upstream on loopback that answers at once.
 #[derive(Parser)]
@@ -36,9 +38,23 @@ enum Role {
     Upstream,
 }
 
+/// What can be measured by itself.
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    /// Clients straight at the upstream, and runs through Adjutant
+    Load,
+    /// Memory with streams held open
+    Streams,
+    /// Runs on threads of different lengths
+    LongThreads,
+}
+
 /// What to measure and how long.
 #[derive(Args)]
 struct Options {
+    /// Measure this alone [default: everything]
+    #[arg(long, value_name = "PART")]
+    only: Option<Part>,
     /// Measure on this database instead of SQLite in the data folder
     #[arg(long, value_name = "URL")]
     database_url: Option<String>,
@@ -60,12 +76,19 @@ struct Options {
     /// How many streams to hold open for the measurement of memory; 0 leaves it out
     #[arg(long, value_name = "N", default_value_t = 1000)]
     streams: usize,
+    /// How many messages the threads have whose runs are compared
+    #[arg(long, value_name = "N", value_delimiter = ',', default_value = "100,100000")]
+    messages: Vec<usize>,
     /// More arguments for the server's `serve`, after `--`
     #[arg(last = true)]
     server_arguments: Vec<String>,
 }
 
 impl Options {
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_none_or(|only| only == part)
+    }
+
     fn limit(&self) -> load::Limit {
         load::Limit { runs: self.runs, time: Duration::from_secs(self.seconds) }
     }

@@ -7,13 +7,17 @@ use anyhow::{Context as _, Result};
 use memchr::memmem::Finder;
 use tokio::time::sleep;
 
-use crate::Options;
 use crate::http::{Connection, get, post};
 use crate::load::{self, Limit, Question, Seen};
+use crate::long_threads::{self, LongThread};
 use crate::machine::{self, Disk, Flushes, Processors};
 use crate::memory::{self, OpenStreams};
-use crate::process::{self, KEY, Server, Upstream};
+use crate::process::{self, Server, Upstream};
 use crate::upstream::MODEL;
+use crate::{Options, Part};
+
+/// What the server wants to see of every request.
+pub(crate) const HEADERS: &str = "Authorization: Bearer bench\r\nOpenAI-Beta: assistants=v2\r\n";
 
 /// Everything that was measured.
 pub(crate) struct Outcome {
@@ -29,6 +33,8 @@ pub(crate) struct Outcome {
     pub(crate) loaded_bytes: u64,
     /// Its memory with streams open, unless left out.
     pub(crate) streams: Option<OpenStreams>,
+    /// Runs on threads of different lengths, one for each length.
+    pub(crate) long_threads: Vec<LongThread>,
     /// How long the disk of the data folder takes to make 4 KiB durable, sorted.
     pub(crate) sync_times: Vec<Duration>,
 }
@@ -72,9 +78,10 @@ pub(crate) async fn everything(options: &Options) -> Result<Outcome> {
     let upstream = Upstream::start().await?;
     let server = Server::start(options, upstream.address).await?;
     let (idle_bytes, idle_share) = idle(&server).await?;
+    let assistant = create_assistant(&server).await?;
     let bench = Bench {
         direct: Arc::new(direct_question(&upstream)),
-        adjutant: Arc::new(run_question(&server).await?),
+        adjutant: Arc::new(run_question(&server, &assistant)),
         disk: Disk::of(server.data.path())?,
         limit: options.limit(),
         server,
@@ -82,17 +89,32 @@ pub(crate) async fn everything(options: &Options) -> Result<Outcome> {
     };
     let sync_times = machine::sync_times(bench.server.data.path())?;
     let mut comparisons = Vec::new();
-    for &clients in &options.clients {
+    for &clients in options.clients.iter().filter(|_| options.wants(Part::Load)) {
         comparisons.push(bench.compare(clients).await?);
     }
     let loaded_bytes = process::resident_bytes(bench.server.pid)?;
     let streams = match options.streams {
-        0 => None,
-        count => Some(bench.hold(count).await?),
+        count if count > 0 && options.wants(Part::Streams) => Some(bench.hold(count).await?),
+        _ => None,
     };
+    let mut long_threads = Vec::new();
+    if options.wants(Part::LongThreads) {
+        say(&format!("runs on threads of {:?} messages", options.messages));
+        long_threads =
+            long_threads::compare(&bench.server, &assistant, &options.messages, bench.limit).await?;
+    }
     bench.server.stop().await?;
     let database = options.database_url.as_deref().map_or("SQLite".to_owned(), without_password);
-    Ok(Outcome { database, comparisons, idle_bytes, idle_share, loaded_bytes, streams, sync_times })
+    Ok(Outcome {
+        database,
+        comparisons,
+        idle_bytes,
+        idle_share,
+        loaded_bytes,
+        streams,
+        long_threads,
+        sync_times,
+    })
 }
 
 /// Memory and share of a core while nothing is asked.
@@ -192,25 +214,22 @@ fn direct_question(upstream: &Upstream) -> Question {
     }
 }
 
-/// A run on a thread of its own, by an assistant that is made here.
-async fn run_question(server: &Server) -> Result<Question> {
-    let headers = format!("Authorization: Bearer {KEY}\r\nOpenAI-Beta: assistants=v2\r\n");
+/// Makes the assistant of all runs; its id.
+async fn create_assistant(server: &Server) -> Result<String> {
     let body = format!(r#"{{"model":"{MODEL}","instructions":"You answer in one sentence."}}"#);
     let mut connection = Connection::open(server.address).await?;
-    let created = connection.call(&post("/v1/assistants", &headers, &body)).await?;
+    let created = connection.call(&post("/v1/assistants", HEADERS, &body)).await?;
     let created = String::from_utf8_lossy(created);
     let assistant = created.split('"').find(|text| text.starts_with("asst_"));
-    let assistant = assistant.with_context(|| format!("no assistant's id in {created}"))?;
+    Ok(assistant.with_context(|| format!("no assistant's id in {created}"))?.to_owned())
+}
+
+/// A run on a thread of its own.
+fn run_question(server: &Server, assistant: &str) -> Question {
     let body = format!(
         r#"{{"assistant_id":"{assistant}","stream":true,"thread":{{"messages":[{{"role":"user","content":"What is three times one?"}}]}}}}"#
     );
-    Ok(Question {
-        address: server.address,
-        request: post("/v1/threads/runs", &headers, &body),
-        first: Finder::new("event: thread.message.delta"),
-        good: Finder::new("event: thread.run.completed"),
-        done: Finder::new("event: done"),
-    })
+    Question::of_run(server.address, post("/v1/threads/runs", HEADERS, &body))
 }
 
 /// `postgres://user:password@host/name` without what nobody else should read.

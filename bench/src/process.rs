@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::Options;
 
 /// The key that the server accepts during the measurement.
-pub(crate) const KEY: &str = "bench";
+const KEY: &str = "bench";
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -141,6 +141,8 @@ fn command(program: &PathBuf, options: &Options, upstream: SocketAddr, data: &Pa
         command.args(["--database-url", url]);
     }
     command.args(&options.server_arguments).env("ADJUTANT_API_KEYS", KEY);
+    // So that long threads can be imported.
+    command.env("ADJUTANT_THREAD_LISTING", "true");
     command
 }
 

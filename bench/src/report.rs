@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::load::percentile;
+use crate::long_threads::LongThread;
 use crate::measure::{Comparison, Outcome, Phase};
 use crate::upstream::DELTAS;
 
@@ -24,7 +25,10 @@ pub(crate) fn print(outcome: &Outcome) -> Result<()> {
     for comparison in &outcome.comparisons {
         text += &speed(comparison)?;
     }
-    text += &limits(outcome)?;
+    if !outcome.comparisons.is_empty() {
+        text += &limits(outcome)?;
+    }
+    text += &long_threads(&outcome.long_threads)?;
     text += &memory(outcome)?;
     std::io::stdout().write_all(text.as_bytes())?;
     Ok(())
@@ -129,6 +133,34 @@ fn verdict(phase: &Phase) -> String {
             percent(flushing)
         )
     }
+}
+
+/// What runs cost on threads of different lengths; each ratio is to the first.
+fn long_threads(threads: &[LongThread]) -> Result<String> {
+    let Some(first) = threads.first() else { return Ok(String::new()) };
+    let mut text = format!("\n{:<36}", "Runs on threads of messages");
+    for (index, thread) in threads.iter().enumerate() {
+        write!(text, "{:>10}", thread.messages)?;
+        text += if index > 0 { "    ratio" } else { "" };
+    }
+    let rows: [(&str, fn(&LongThread) -> Duration); 5] = [
+        ("first delta, p50", |thread| percentile(&thread.seen.first, 0.50)),
+        ("first delta, p99", |thread| percentile(&thread.seen.first, 0.99)),
+        ("done, p50", |thread| percentile(&thread.seen.done, 0.50)),
+        ("done, p99", |thread| percentile(&thread.seen.done, 0.99)),
+        ("processor a run, server", |thread| thread.server.div_f64(thread.seen.done.len().max(1) as f64)),
+    ];
+    for (name, of) in rows {
+        write!(text, "\n  {name:<34}")?;
+        for (index, thread) in threads.iter().enumerate() {
+            write!(text, "{:>7.2} ms", milliseconds(of(thread)))?;
+            if index > 0 {
+                write!(text, "{:>9.2}", of(thread).div_duration_f64(of(first)))?;
+            }
+        }
+    }
+    text.push('\n');
+    Ok(text)
 }
 
 fn memory(outcome: &Outcome) -> Result<String> {

@@ -14,8 +14,10 @@ use crate::store::Reading;
 use crate::tools::file_search::PASSAGE_TOKENS;
 use crate::tools::hosted;
 
-/// Messages read from the store at first; each further page is twice as long.
+/// Messages read from the store at first. Each further page is twice as long, until something was chosen: then as
+/// long as there is room for.
 const FIRST_PAGE: i64 = 64;
+const SHORTEST_PAGE: i64 = 16;
 const LONGEST_PAGE: i64 = 1_024;
 
 /// What a message costs beside its text.
@@ -150,6 +152,7 @@ pub(super) async fn newest(store: &mut Reading, run: &Run, fixed: &[&str], token
                 return finish_cut(store, run, chosen).await;
             }
         }
+        pages.size = chosen.room();
         let Some(next) = pages.next(store).await? else { return Ok(History::Fits(chosen.oldest_first())) };
         page = next;
     }
@@ -289,6 +292,14 @@ impl<'f> Chosen<'f> {
             self.spent += cost;
             self.entries.push(first);
         }
+    }
+
+    /// How many more entries there is room for, if they are like those so far. Should they be shorter, each page
+    /// still adds a quarter, so that pages stay few.
+    fn room(&self) -> i64 {
+        let count = u64::try_from(self.entries.len()).unwrap_or(u64::MAX);
+        let more = self.limit.saturating_sub(self.spent).saturating_mul(count) / self.spent.max(1);
+        i64::try_from(more.max(count / 4)).unwrap_or(i64::MAX).clamp(SHORTEST_PAGE, LONGEST_PAGE)
     }
 
     fn oldest_first(mut self) -> Vec<Entry> {
