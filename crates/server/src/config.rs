@@ -150,6 +150,8 @@ pub struct EmbeddingsConfig {
     pub batch_texts: usize,
     pub query_prefix: String,
     pub passage_prefix: String,
+    pub threads: u32,
+    pub idle_seconds: u64,
 }
 
 /// Runs and their streams.
@@ -210,6 +212,7 @@ impl Config {
         ensure!(self.upstream_idle_seconds > 0, "upstream_idle_seconds must be more than 0");
         ensure!(self.file_bytes > 0, "file_bytes must be more than 0");
         ensure!(self.embeddings.window_tokens > 0, "embeddings.window_tokens must be more than 0");
+        ensure!(self.embeddings.threads > 0, "embeddings.threads must be more than 0");
         ensure!(self.embeddings.batch_texts > 0, "embeddings.batch_texts must be more than 0");
         ensure!(
             self.blobs.is_empty() || self.blobs.starts_with("s3://"),

@@ -62,7 +62,11 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     tokio::spawn(forget(app.clone()));
     tokio::spawn({
         let upstreams = Arc::clone(&app.upstreams);
-        async move { upstreams.warm_up().await }
+        async move {
+            upstreams.warm_up().await;
+            let shown = Mutex::new(None);
+            upstreams.fetch_ahead(&|progress| show(&progress, &shown)).await;
+        }
     });
     let listener = listener.tap_io(|connection| {
         // Events are small and must not wait for each other.

@@ -7,7 +7,7 @@ use anyhow::Context;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::embeddings::Embeddings;
-use super::local::{LocalModel, LocalModelSettings};
+use super::local::{self, LocalModel, LocalModelSettings};
 use super::place::{Place, Upstream};
 use super::routing::Upstreams;
 use super::server::{Endpoint, Patience, list_models};
@@ -43,7 +43,7 @@ pub async fn open(config: &Config) -> anyhow::Result<Upstreams> {
         retries: config.upstream_retries,
     };
     Ok(Upstreams {
-        embeddings: Embeddings::new(&config.embeddings, &all, patience)?,
+        embeddings: Embeddings::new(config, &all, patience)?,
         all,
         aliases: config.aliases.clone(),
         strict: config.strict_models,
@@ -82,6 +82,7 @@ async fn found(own_port: u16) -> anyhow::Result<Option<Upstream>> {
 fn built_in(config: &Config) -> anyhow::Result<Upstream> {
     let settings = &config.local_model;
     let model = LocalModel::new(LocalModelSettings {
+        recipe: &local::CHAT,
         data: config.data.clone(),
         weights: settings.weights.parse().context("the setting local_model.weights")?,
         context_tokens: settings.context_tokens,
@@ -125,7 +126,7 @@ fn upstream(
 
 /// A client that does not follow redirects, which would carry the key elsewhere, and that asks no proxy
 /// about this machine's own servers.
-fn client(base_url: &str) -> anyhow::Result<reqwest::Client> {
+pub(super) fn client(base_url: &str) -> anyhow::Result<reqwest::Client> {
     let url: reqwest::Url = base_url.parse().with_context(|| format!("`{base_url}` is not a URL"))?;
     let host = url.host_str().unwrap_or_default();
     let here = host == "localhost"

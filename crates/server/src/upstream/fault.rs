@@ -37,6 +37,11 @@ impl UpstreamFault {
         Self::new(LastErrorCode::ServerError, Retry::Never, message.into())
     }
 
+    /// What is needed is on its way.
+    pub(super) fn not_yet(message: String, wait: Duration) -> Self {
+        Self::new(LastErrorCode::ServerError, Retry::After(wait), message)
+    }
+
     /// No connection, or it was lost.
     pub fn unreachable(upstream: &str, reason: &str) -> Self {
         let message =

@@ -173,7 +173,8 @@ impl ModelList {
     }
 }
 
-fn built_in(model: &LocalModel) -> Model {
+/// The built-in model as the list of models shows it.
+pub(super) fn built_in(model: &LocalModel) -> Model {
     Model {
         id: model.name().to_owned(),
         object: "model".to_owned(),

@@ -44,7 +44,7 @@ impl Upstreams {
         for upstream in &self.all {
             lines.push(upstream.check().await);
         }
-        lines.extend(self.embeddings.check().await);
+        lines.push(self.embeddings.check().await);
         lines
     }
 
@@ -77,6 +77,7 @@ impl Upstreams {
                 model.stop().await;
             }
         }
+        self.embeddings.stop().await;
     }
 
     /// Whether names that nothing serves are refused.
@@ -145,6 +146,7 @@ impl Upstreams {
                 }
             }
         }
+        models.extend(self.embeddings.listed());
         let aliases = self.aliases.iter().filter_map(|(alias, name)| {
             let model = models.iter().find(|model| model.id == *name)?;
             Some(Model { id: alias.clone(), ..model.clone() })

@@ -33,9 +33,24 @@ pub(super) struct Options {
     batch_texts: usize,
     query_prefix: String,
     passage_prefix: String,
+    /// Whether the server wants to be told what the texts are, as the built-in model's does, which also cuts
+    /// texts by its own count of tokens.
+    tells_kind: bool,
 }
 
 impl Options {
+    pub(super) fn built_in(model: &str, batch_texts: usize) -> Self {
+        Self {
+            model: model.to_owned(),
+            dimensions: None,
+            window_tokens: usize::MAX,
+            batch_texts,
+            query_prefix: String::new(),
+            passage_prefix: String::new(),
+            tells_kind: true,
+        }
+    }
+
     pub(super) fn configured(config: &EmbeddingsConfig) -> Self {
         Self {
             model: config.model.clone(),
@@ -44,6 +59,7 @@ impl Options {
             batch_texts: config.batch_texts,
             query_prefix: config.query_prefix.clone(),
             passage_prefix: config.passage_prefix.clone(),
+            tells_kind: false,
         }
     }
 
@@ -83,6 +99,8 @@ struct Request<'a> {
     input: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     dimensions: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kind: Option<TextKind>,
 }
 
 /// What came of a request.
@@ -113,7 +131,16 @@ struct Item {
 
 impl Embedder {
     pub(super) fn new(upstream: Arc<Upstream>, options: Options) -> Self {
-        let dimensions = OnceCell::new_with(options.dimensions);
+        Self::with_dimensions(upstream, options.dimensions, options)
+    }
+
+    /// One whose vectors' length is known.
+    pub(super) fn with_dimensions(
+        upstream: Arc<Upstream>,
+        dimensions: Option<usize>,
+        options: Options,
+    ) -> Self {
+        let dimensions = OnceCell::new_with(dimensions);
         Self { upstream, options, passages: Semaphore::new(PASSAGES_AT_ONCE), dimensions }
     }
 
@@ -176,6 +203,7 @@ impl Embedder {
             model: &self.options.model,
             input: batch.iter().map(|part| format!("{prefix}{}", part.text)).collect(),
             dimensions: self.options.dimensions,
+            kind: self.options.tells_kind.then_some(kind),
         };
         let body = serde_json::to_vec(&request).map_err(|error| UpstreamFault::lasting(error.to_string()))?;
         let body = Bytes::from(body);
@@ -271,6 +299,7 @@ mod tests {
             batch_texts: 9,
             query_prefix: "q".to_owned(),
             passage_prefix: "p".to_owned(),
+            tells_kind: false,
         };
         let named = |name: &str| {
             let Options { model, dimensions, .. } = options.clone().for_model(name);

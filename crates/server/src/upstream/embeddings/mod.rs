@@ -1,5 +1,6 @@
 //! Texts made into vectors, by which they are found by their meaning.
 
+mod built_in;
 mod embedder;
 mod parts;
 mod recent;
@@ -8,18 +9,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use adjutant_wire as wire;
 use adjutant_wire::embeddings::CreateEmbedding;
+use adjutant_wire::models::Model;
 use anyhow::{Context, ensure};
+use serde::Serialize;
 
 use super::fault::{UpstreamFault, unavailable};
-use super::place::Upstream;
+use super::local::Listener;
+use super::place::{Place, Upstream};
 use super::routing::Upstreams;
 use super::server::Patience;
-use crate::config::EmbeddingsConfig;
+use crate::config::{Config, EmbeddingsConfig};
+use built_in::BuiltIn;
 use embedder::{Embedded, Embedder, Options};
 use recent::Recent;
 
 /// What a text is to the search. Many models want to be told, and find less if they are not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum TextKind {
     /// What somebody asks.
     Query,
@@ -50,7 +56,9 @@ pub struct ClientEmbeddings {
 
 /// Which model embeds, and what it was asked lately.
 pub(super) struct Embeddings {
-    chosen: Option<Arc<Embedder>>,
+    chosen: Arc<Embedder>,
+    /// The chosen one where none is configured. Stores may have been made with it before another was.
+    built_in: BuiltIn,
     options: Options,
     patience: Patience,
     recent: Mutex<Recent>,
@@ -63,7 +71,7 @@ impl Upstreams {
     /// # Errors
     /// Where the server does not answer.
     pub async fn embedding_model(&self) -> Result<EmbeddingModel, UpstreamFault> {
-        self.embeddings.chosen()?.model(self.patience).await
+        self.embeddings.chosen.model(self.patience).await
     }
 
     /// One vector of unit length for each text, in their order. Texts that are longer than the model's window
@@ -100,17 +108,18 @@ impl Upstreams {
         kind: TextKind,
         texts: &[String],
     ) -> Result<Vec<Vec<f32>>, UpstreamFault> {
-        Ok(self.embedder(model).await?.embed(kind, texts, self.patience).await?.vectors)
+        let embedder = self.embedder(model).await?;
+        if self.embeddings.is_built_in(&embedder) {
+            self.embeddings.built_in.ready_for(kind).await?;
+        }
+        Ok(embedder.embed(kind, texts, self.patience).await?.vectors)
     }
 
     /// Whether `POST /embeddings` for this model's name is for the configured embedding model: it is its name,
     /// or no server has such a model.
     pub async fn embeds_for(&self, name: &str) -> bool {
-        let Some(chosen) = &self.embeddings.chosen else { return false };
-        if self.serving(self.meant(name)).await.is_some() {
-            return false;
-        }
-        !self.is_strict() || chosen.name() == self.meant(name)
+        let name = self.meant(name);
+        self.serving(name).await.is_none() && (!self.is_strict() || self.embeddings.chosen.name() == name)
     }
 
     /// Answers `POST /embeddings` with the configured embedding model.
@@ -118,13 +127,17 @@ impl Upstreams {
     /// # Errors
     /// Where it cannot be asked, or cannot make vectors of the wanted length.
     pub async fn create_embeddings(&self, request: &CreateEmbedding) -> wire::Result<ClientEmbeddings> {
-        let embedder = self.embeddings.chosen().map_err(unavailable)?;
+        let embedder = &self.embeddings.chosen;
         let model = embedder.model(self.patience).await.map_err(unavailable)?;
         if let Some(wanted) = request.dimensions.filter(|wanted| *wanted != model.dimensions) {
             let EmbeddingModel { name, dimensions } = model;
             let message =
                 format!("Invalid 'dimensions': {wanted}. Vectors of the model '{name}' have {dimensions}.");
             return Err(wire::Error::parameter("dimensions", "invalid_value", message));
+        }
+        if self.embeddings.is_built_in(embedder) {
+            // This client has nothing else to look at meanwhile.
+            self.embeddings.built_in.ready_for(TextKind::Passage).await.map_err(unavailable)?;
         }
         // Clients do not say what their texts are to a search. Models that want to know do well with one
         // answer for all of them, and that one is the query.
@@ -135,8 +148,9 @@ impl Upstreams {
 
     /// The configured model, or the server that has a model which was configured earlier.
     async fn embedder(&self, name: &str) -> Result<Arc<Embedder>, UpstreamFault> {
-        if let Some(chosen) = self.embeddings.chosen.as_ref().filter(|chosen| chosen.name() == name) {
-            return Ok(Arc::clone(chosen));
+        let Embeddings { chosen, built_in, .. } = &self.embeddings;
+        if let Some(known) = [chosen, &built_in.embedder].into_iter().find(|known| known.name() == name) {
+            return Ok(Arc::clone(known));
         }
         let options = self.embeddings.options.clone().for_model(name);
         if let Some(upstream) = self.serving(options.model()).await {
@@ -149,60 +163,88 @@ impl Upstreams {
     }
 }
 
+impl Upstreams {
+    /// Fetches the built-in embedding model ahead of the first file where it is used, if the model that talks is
+    /// built-in too: whoever has servers of their own may never need it.
+    pub async fn fetch_ahead(&self, listener: Listener<'_>) {
+        let talks = self.all.iter().any(|upstream| matches!(upstream.place, Place::Local(_)));
+        if !talks || !self.embeddings.is_built_in(&self.embeddings.chosen) {
+            return;
+        }
+        if let Err(fault) = self.embeddings.built_in.fetch(listener).await {
+            tracing::warn!("{}", fault.message);
+        }
+    }
+}
+
 impl Embeddings {
     /// # Errors
     /// Where the settings name an upstream that is not there.
-    pub(super) fn new(
-        config: &EmbeddingsConfig,
-        all: &[Arc<Upstream>],
-        patience: Patience,
-    ) -> anyhow::Result<Self> {
-        let options = Options::configured(config);
-        let chosen = if config.upstream.is_empty() {
-            None
-        } else {
-            let upstream = all.iter().find(|upstream| upstream.name == config.upstream);
-            let upstream = upstream.with_context(|| {
-                let names: Vec<&str> = all.iter().map(|upstream| upstream.name.as_str()).collect();
-                format!(
-                    "embeddings.upstream is `{}`, and there is no upstream of that name, only {}",
-                    config.upstream,
-                    names.join(", ")
-                )
-            })?;
-            ensure!(!config.model.is_empty(), "embeddings.model must name the model of embeddings.upstream");
-            Some(Arc::new(Embedder::new(Arc::clone(upstream), options.clone())))
+    pub(super) fn new(config: &Config, all: &[Arc<Upstream>], patience: Patience) -> anyhow::Result<Self> {
+        let built_in = BuiltIn::new(config.data.clone(), &config.embeddings)?;
+        let options = Options::configured(&config.embeddings);
+        let chosen = match upstream(&config.embeddings, all)? {
+            Some(upstream) => Arc::new(Embedder::new(upstream, options.clone())),
+            None => Arc::clone(&built_in.embedder),
         };
-        Ok(Self { chosen, options, patience, recent: Mutex::default() })
+        Ok(Self { chosen, built_in, options, patience, recent: Mutex::default() })
     }
 
-    fn chosen(&self) -> Result<&Arc<Embedder>, UpstreamFault> {
-        self.chosen.as_ref().ok_or_else(|| {
-            UpstreamFault::lasting(
-                "No embedding model is configured: set embeddings.upstream and embeddings.model.",
-            )
-        })
+    fn is_built_in(&self, embedder: &Arc<Embedder>) -> bool {
+        Arc::ptr_eq(embedder, &self.built_in.embedder)
     }
 
     pub(super) fn in_words(&self) -> String {
-        match &self.chosen {
-            Some(embedder) => format!("{} of {}", embedder.name(), embedder.upstream_name()),
-            None => "none configured".to_owned(),
+        let Self { chosen, built_in, .. } = self;
+        if self.is_built_in(chosen) {
+            return built_in.in_words();
+        }
+        format!("{} of {}", chosen.name(), chosen.upstream_name())
+    }
+
+    /// Whether the configured model is there, or its server embeds, and how.
+    pub(super) async fn check(&self) -> String {
+        if self.is_built_in(&self.chosen) {
+            return self.built_in.check();
+        }
+        match self.chosen.model(self.patience).await {
+            Ok(EmbeddingModel { name, dimensions }) => {
+                format!("`{}` embeds with {name}: {dimensions} dimensions.", self.chosen.upstream_name())
+            }
+            Err(fault) => fault.message,
         }
     }
 
-    /// Whether the configured model's server embeds, and how.
-    pub(super) async fn check(&self) -> Option<String> {
-        let embedder = self.chosen.as_ref()?;
-        Some(match embedder.model(self.patience).await {
-            Ok(EmbeddingModel { name, dimensions }) => {
-                format!("`{}` embeds with {name}: {dimensions} dimensions.", embedder.upstream_name())
-            }
-            Err(fault) => fault.message,
-        })
+    /// The built-in model for the list of models, where it is used.
+    pub(super) fn listed(&self) -> Option<Model> {
+        self.is_built_in(&self.chosen).then(|| self.built_in.listed())
+    }
+
+    /// Gives the built-in model's memory back.
+    pub(super) async fn stop(&self) {
+        self.built_in.stop().await;
     }
 
     fn recent(&self) -> std::sync::MutexGuard<'_, Recent> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The server that is to embed; none for the built-in model.
+fn upstream(config: &EmbeddingsConfig, all: &[Arc<Upstream>]) -> anyhow::Result<Option<Arc<Upstream>>> {
+    let name = &config.upstream;
+    if name.is_empty() {
+        ensure!(
+            config.model.is_empty(),
+            "embeddings.model needs embeddings.upstream, the server that has it"
+        );
+        return Ok(None);
+    }
+    let found = all.iter().find(|upstream| upstream.name == *name).with_context(|| {
+        let names: Vec<&str> = all.iter().map(|upstream| upstream.name.as_str()).collect();
+        let names = names.join(", ");
+        format!("embeddings.upstream is `{name}`, and there is no upstream of that name, only {names}")
+    })?;
+    ensure!(!config.model.is_empty(), "embeddings.model must name the model of embeddings.upstream");
+    Ok(Some(Arc::clone(found)))
 }

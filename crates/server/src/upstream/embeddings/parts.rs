@@ -27,10 +27,11 @@ pub(super) fn cut(text: &str, window_tokens: usize) -> Vec<Part<'_>> {
 
 /// How many bytes of the text fit, up to the last blank before the end of the window if there is one.
 fn fitting(text: &str, window_tokens: usize) -> usize {
+    let window = window_tokens.saturating_mul(2);
     let (mut halves, mut after_blank) = (0, None);
     for (at, character) in text.char_indices() {
         halves += half_tokens(character);
-        if halves > 2 * window_tokens && at > 0 {
+        if halves > window && at > 0 {
             return after_blank.unwrap_or(at);
         }
         if character.is_whitespace() {
@@ -90,6 +91,7 @@ mod tests {
     fn a_text_that_fits_stays_whole() {
         for text in ["", "one two", "한국의 수도"] {
             assert_eq!(texts(&cut(text, 16)), [text]);
+            assert_eq!(texts(&cut(text, usize::MAX)), [text]);
         }
     }
 

