@@ -67,7 +67,7 @@ fn clean(text: &str) -> String {
     let text = text.replace("\r\n", "\n").replace(['\r', '\u{2028}', '\u{2029}', '\u{c}', '\u{b}'], "\n");
     let mut out = String::with_capacity(text.len());
     for line in text.split('\n') {
-        out.extend(line.trim_end().chars().filter(|c| !is_noise(*c)));
+        out.extend(line.trim_end().chars().filter(|c| !is_noise(*c)).map(known));
         out.push('\n');
     }
     let out = out.trim_end();
@@ -83,6 +83,15 @@ fn clean(text: &str) -> String {
 fn is_noise(character: char) -> bool {
     (character.is_control() && character != '\t')
         || matches!(character, '\u{ad}' | '\u{200b}' | '\u{2060}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// Bullets of Microsoft's fonts of signs have no meaning outside them.
+fn known(character: char) -> char {
+    if matches!(character, '\u{f06c}' | '\u{f06e}' | '\u{f0a7}' | '\u{f0b7}' | '\u{f0d8}' | '\u{f0fc}') {
+        '•'
+    } else {
+        character
+    }
 }
 
 #[cfg(test)]

@@ -1,10 +1,26 @@
 //! What a file is.
 
-use crate::Unreadable;
+use std::io::Cursor;
+
+use cfb::CompoundFile;
+
+use crate::archive::Archive;
+use crate::{LOCKED, Unreadable};
 
 /// How a file is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
+    Pdf,
+    /// Word or PowerPoint, from 2007.
+    PackedOffice,
+    /// Word or PowerPoint, until 2003.
+    OldOffice,
+    /// Excel, from 2007.
+    Sheets,
+    /// Excel, until 2003.
+    OldSheets,
+    Epub,
+    Rtf,
     Text,
     Latex,
     Code,
@@ -28,7 +44,62 @@ pub(crate) fn of(name: &str, bytes: &[u8]) -> Result<Kind, Unreadable> {
     if is_media(bytes) {
         return Err(Unreadable::Unsupported);
     }
-    Ok(of_text(&extension(name), bytes))
+    // A few bytes of something else may come first.
+    if bytes[..bytes.len().min(1024)].windows(5).any(|window| window == b"%PDF-") {
+        return Ok(Kind::Pdf);
+    }
+    match bytes {
+        [b'P', b'K', 3, 4, ..] => packed(&extension(name), bytes),
+        [0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1, ..] => compound(bytes),
+        [b'{', b'\\', b'r', b't', b'f', ..] => Ok(Kind::Rtf),
+        _ => Ok(of_text(&extension(name), bytes)),
+    }
+}
+
+/// What a ZIP file holds.
+fn packed(extension: &str, bytes: &[u8]) -> Result<Kind, Unreadable> {
+    let names = match Archive::names(bytes) {
+        Ok(names) => names,
+        // Cut off, but it wanted to be one of ours.
+        Err(damaged) if PACKED.contains(&extension) => return Err(damaged),
+        Err(_) => return Err(Unreadable::Unsupported),
+    };
+    let has = |start: &str| names.iter().any(|name| name.starts_with(start));
+    if has("word/") || has("ppt/") {
+        Ok(Kind::PackedOffice)
+    } else if has("xl/") {
+        Ok(Kind::Sheets)
+    } else if has("META-INF/container.xml") && !has("Contents/content.hpf") {
+        Ok(Kind::Epub)
+    } else if has("Contents/content.hpf") {
+        Err(Unreadable::invalid(HWP))
+    } else if has("content.xml") {
+        Err(Unreadable::invalid("OpenDocument files are not read; save it as .docx, .xlsx or PDF."))
+    } else {
+        Err(Unreadable::Unsupported)
+    }
+}
+
+const PACKED: &[&str] = &["docx", "docm", "dotx", "pptx", "pptm", "ppsx", "xlsx", "xlsm", "epub"];
+
+const HWP: &str = "HWP documents are not read; save it as .docx or PDF.";
+
+/// What a file holds that is made like a disk: Microsoft's until 2003, Hancom's, and today's when locked.
+fn compound(bytes: &[u8]) -> Result<Kind, Unreadable> {
+    let file = CompoundFile::open(Cursor::new(bytes))
+        .map_err(|error| Unreadable::Invalid(format!("The file is damaged: {error}.")))?;
+    let has = |name: &str| file.exists(name);
+    if has("/EncryptedPackage") {
+        Err(Unreadable::invalid(LOCKED))
+    } else if has("/WordDocument") || has("/PowerPoint Document") {
+        Ok(Kind::OldOffice)
+    } else if has("/Workbook") || has("/Book") {
+        Ok(Kind::OldSheets)
+    } else if has("/FileHeader") && has("/DocInfo") {
+        Err(Unreadable::invalid(HWP))
+    } else {
+        Err(Unreadable::Unsupported)
+    }
 }
 
 fn of_text(extension: &str, bytes: &[u8]) -> Kind {

@@ -3,12 +3,18 @@
 //! [`read`] touches nothing but the bytes it is given: no file, no network, no clock. It still runs code of
 //! many authors on bytes of unknown intent, so a server calls it in a process of its own, behind walls.
 
+mod archive;
 mod draft;
 mod encoding;
+mod epub;
 mod html;
 mod kind;
 mod markdown;
+mod office;
+mod pdf;
+mod rtf;
 mod separated;
+mod sheets;
 mod table;
 mod text;
 
@@ -91,6 +97,9 @@ impl Unreadable {
 /// What OpenAI says of a file without text.
 const EMPTY: &str = "The file could not be parsed because it is empty.";
 
+/// What is said of a document that only its password opens.
+const LOCKED: &str = "The file is protected by a password.";
+
 /// Reads a document. Its first bytes say what it is; `name`, of which only the extension matters, decides
 /// among the types that are plain text. Text of an unknown extension is read as text.
 ///
@@ -100,6 +109,13 @@ const EMPTY: &str = "The file could not be parsed because it is empty.";
 pub fn read(name: &str, bytes: &[u8], limits: &Limits) -> Result<Document, Unreadable> {
     let mut draft = Draft::new(limits);
     match kind::of(name, bytes)? {
+        Kind::PackedOffice => office::read_packed(bytes, limits, &mut draft)?,
+        Kind::OldOffice => office::read(bytes, &mut draft)?,
+        Kind::Sheets => sheets::read(bytes, limits, &mut draft)?,
+        Kind::OldSheets => sheets::read_old(bytes, &mut draft)?,
+        Kind::Epub => epub::read(bytes, limits, &mut draft)?,
+        Kind::Rtf => rtf::read(bytes, &mut draft)?,
+        Kind::Pdf => pdf::read(bytes, &mut draft)?,
         Kind::Text => text::prose(&encoding::decode(bytes)?, &mut draft)?,
         Kind::Latex => text::latex(&encoding::decode(bytes)?, &mut draft)?,
         Kind::Code => text::code(&encoding::decode(bytes)?, &mut draft)?,
