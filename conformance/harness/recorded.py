@@ -19,7 +19,7 @@ STREAMS = {
     "06_stream_file_search": "run",
     "07_stream_incomplete_2024-04": "run",
 }
-ID = re.compile(r"^(asst|thread|run|step|msg|call)_[A-Za-z0-9]+$")
+ID = re.compile(r"^((asst|thread|run|step|msg|call|vs)_|file-)[A-Za-z0-9]+$")
 
 
 def stream_bytes(name: str) -> bytes:
@@ -62,11 +62,12 @@ class Normal:
         if isinstance(value, list):
             return [self(item) for item in value]
         if isinstance(value, str) and ID.match(value):
-            prefix = value.partition("_")[0]
+            prefix = re.split("[_-]", value)[0]
             return self._ids.setdefault(value, f"{prefix}-{len(self._ids)}")
         if key.endswith("_at") and value is not None:
             return "time"
-        return value
+        # No two rankers score alike.
+        return "score" if key == "score" else value
 
     def _object(self, value: dict[str, Any]) -> list[tuple[str, Any]]:
         """Pairs, since two dicts compare equal whatever the order of their keys."""
@@ -75,5 +76,6 @@ class Normal:
             # Recorded as {} or {"code_interpreter": {"file_ids": []}} without visible reason.
             (key, "any" if key == "tool_resources" else self(inner, key))
             for key, inner in value.items()
-            if key not in added
+            # OpenAI's deltas had empty quotes and its messages none; ours have both, filled.
+            if key not in added and key != "quote"
         ]

@@ -23,7 +23,8 @@ function enter(request, response, chunks, aborted) {
 async function watchedFetch(url, init = {}) {
   const { pathname, search } = new URL(url);
   const request = { method: (init.method ?? 'GET').toUpperCase(), path: pathname + search };
-  const response = await fetch(url, init);
+  // The old SDK uploads files as streams, which this `fetch` takes only if it is told so.
+  const response = await fetch(url, { duplex: 'half', ...init });
   const chunks = [];
   const watch = new TransformStream({
     transform(chunk, controller) {
@@ -83,10 +84,10 @@ export const runs = {
     isOld
       ? client.beta.threads.runs.submitToolOutputsStream(threadId, runId, { tool_outputs })
       : client.beta.threads.runs.submitToolOutputsStream(runId, { thread_id: threadId, tool_outputs }),
-  steps: (threadId, runId) =>
+  steps: (threadId, runId, query = {}) =>
     isOld
-      ? client.beta.threads.runs.steps.list(threadId, runId, { order: 'asc' })
-      : client.beta.threads.runs.steps.list(runId, { thread_id: threadId, order: 'asc' }),
+      ? client.beta.threads.runs.steps.list(threadId, runId, { order: 'asc', ...query })
+      : client.beta.threads.runs.steps.list(runId, { thread_id: threadId, order: 'asc', ...query }),
 };
 
 export function outputsFor(run, ...outputs) {

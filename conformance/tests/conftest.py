@@ -17,6 +17,7 @@ from harness.s3 import S3
 from harness.scripted import Model, ScriptedUpstream, Vectors
 from harness.sdk import SDK_VERSION, http_client, httpx, openai_client
 from harness.server import BINARY, Adjutant
+from harness.shelf import Shelf
 from harness.story import Story
 
 # What makes requests up is installed with the newest SDK alone.
@@ -205,6 +206,12 @@ def http(server: Adjutant, ledger: Ledger) -> httpx.Client:
 def story(client: openai.OpenAI, model: Model, ledger: Ledger) -> Story:
     """Assistants, threads and runs in few words."""
     return Story(client, model, ledger)
+
+
+@pytest.fixture
+def shelf(client: openai.OpenAI) -> Shelf:
+    """Files and vector stores in few words."""
+    return Shelf(client)
 
 
 @pytest.fixture

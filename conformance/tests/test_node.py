@@ -24,12 +24,16 @@ TESTS = sorted(NODE.glob("*.test.mjs"))
 def reply(seen: Seen) -> Turn:
     """The model of the Node tests: what it does follows from the last words it hears."""
     role, text = seen.said[-1]
+    if role == "tool" and text.startswith("[1]"):
+        return Answer(("케이크 ", "[", "1", "] 👋🏽", "."))
     if role == "tool":
         outputs = [said for who, said in seen.said if who == "tool"]
         return Answer(("It is ", " and ".join(outputs[-2:]), "."))
     if text == "weather":
         calls = (Call("weather", {"city": "Oslo"}), Call("weather", {"city": "서울"}))
         return Answer(("Let me ", "look."), calls)
+    if text == "search":
+        return Answer(tool_calls=(Call("file_search", {"queries": ["cake"]}),))
     if text == "3x + 11 = 14. What is x?":
         return Answer(("x = ", "1."))
     return Answer(("You ", "said: ", text))

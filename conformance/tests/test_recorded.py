@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -12,11 +13,13 @@ from harness import recorded, schema
 from harness.recorded import Normal, words
 from harness.scripted import Call, Model, ScriptedUpstream, Usage
 from harness.sdk import httpx
+from harness.shelf import Shelf
 from harness.story import Story, wait_for
 from harness.streams import Checker
 
 pytestmark = pytest.mark.once
 Json = dict[str, Any]
+INCLUDE = "include[]=step_details.tool_calls%5B*%5D.file_search.results%5B*%5D.content"
 ADDED = schema.BEYOND_RECORDED
 # REST answers of messages lacked what their events carry; the contract wants both alike.
 ADDED_IN_REST = {
@@ -95,6 +98,63 @@ def test_03_and_04_a_streamed_call_and_its_output(
     assert_same(comparable(story.last_stream, ours), comparable(going_on, theirs))
 
 
+def test_06_a_streamed_search(gpt: Model, story: Story, http: httpx.Client, shelf: Shelf) -> None:
+    """With `include[]`, as recorded; only what a ranker makes of the words is its own."""
+    theirs = recorded.stream("06_stream_file_search")
+    searched, answered = usage_of(theirs)
+    gpt.calls_all(Call("file_search", {"queries": ["Filip's favorite food"]}), usage=searched)
+    gpt.says(*["[1]" if word.startswith("【") else word for word in words(theirs)], usage=answered)
+    ended = [e.data for e in theirs.events if e.name == "thread.run.step.completed"]
+    [call] = ended[0]["step_details"]["tool_calls"]
+    [result] = call["file_search"]["results"]
+    file = shelf.file(result["content"][0]["text"], result["file_name"])
+    body = {
+        "model": "gpt-4o",
+        "tools": [{"type": "file_search"}],
+        "tool_resources": {"file_search": {"vector_stores": [{"file_ids": [file]}]}},
+    }
+    assistant = http.post("/assistants", json=body).json()
+    [store] = assistant["tool_resources"]["file_search"]["vector_store_ids"]
+    shelf.attach(store, file)
+    path = f"/threads/{story.thread('Filip?').id}/runs?{INCLUDE}"
+    http.post(path, json={"assistant_id": assistant["id"], "stream": True})
+    assert_same(comparable(story.last_stream), comparable(theirs))
+
+
+def test_08_steps_of_a_search(gpt: Model, http: httpx.Client, shelf: Shelf) -> None:
+    """The recorded program: one file is in its assistant's store and in its thread's."""
+    exchanges = recorded.exchanges("08_rest_steps_file_search_and_code_interpreter")
+    replay = Replay(http)
+    text = (
+        "This file describes the favorite foods of several people.\n\n"
+        "Summanus Ferdinand: tacos\nTekakwitha Effie: pizza\nFilip Carola: cake"
+    )
+    replay.knows("file-DLCAr5NoVMw44WT3FrWWva", shelf.file(text, "favorite_foods.txt"))
+    # Its score must pass the recorded threshold, so it is looked for by all its words.
+    gpt.calls_all(Call("file_search", {"queries": [text]}), usage=Usage(830, 19))
+    gpt.says("Filip's favorite food is cake[1].", usage=Usage(1270, 20))
+    for exchange in exchanges["file_search_with_include"]:
+        theirs = with_each_result_once(exchange["response"])
+        if theirs.get("status") == "completed" and theirs["object"] == "thread.run":
+            done = wait_for(
+                lambda exchange=exchange: replay.send(exchange),
+                lambda run: run["status"] == "completed",
+                "the run to complete",
+            )
+            replay.compare(done, theirs)
+        else:
+            replay.compare(replay.send(exchange), theirs)
+
+
+def with_each_result_once(answer: Json) -> Json:
+    """OpenAI listed a passage twice that was in both stores."""
+    answer = copy.deepcopy(answer)
+    for item in answer.get("data", [answer]):
+        for call in (item.get("step_details") or {}).get("tool_calls", []):
+            del call["file_search"]["results"][1:]
+    return answer
+
+
 def test_07_an_answer_cut_short(story: Story) -> None:
     """As recorded in 2024, but for the last event, whose name came later."""
     theirs = recorded.stream("07_stream_incomplete_2024-04")
@@ -115,6 +175,10 @@ class Replay:
         self._http = http
         self._ours: dict[str, str] = {}
         self._normal_ours, self._normal_theirs = Normal(ADDED_IN_REST), Normal(ADDED_IN_REST)
+
+    def knows(self, theirs: str, ours: str) -> None:
+        """Something that was there before the recording began."""
+        self._ours[theirs] = ours
 
     def send(self, exchange: Json) -> Json:
         request = exchange["request"]

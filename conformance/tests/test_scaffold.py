@@ -82,6 +82,10 @@ def mark(data: Any) -> Any:
     return part(data)["text"]["annotations"][0]
 
 
+def cited(data: Any) -> Any:
+    return mark(data)["file_citation"]
+
+
 def rename(name: str, to: str) -> Callable[[Events], None]:
     def change(events: Events) -> None:
         i = position(events, name)
@@ -159,7 +163,7 @@ DAMAGE: list[tuple[str, str, Callable[[Events], None]]] = [
     (SEARCH, "search", edit("thread.run.step.completed", lambda d: found(d).update(page=1))),
     (SEARCH, "index", edit(MESSAGE_DELTA, lambda d: mark(d).pop("index"), 7)),
     (SEARCH, "annotations", edit(MESSAGE_DELTA, lambda d: mark(d).update(start_index=28), 7)),
-    (SEARCH, "annotations", edit(MESSAGE_DELTA, lambda d: mark(d)["file_citation"].pop("quote"), 7)),
+    (SEARCH, "annotations", edit(MESSAGE_DELTA, lambda d: cited(d).pop("quote"), 7)),
     (SEARCH, "adds up", edit(MESSAGE_DELTA, lambda d: part(d)["text"].pop("annotations"), 7)),
 ]
 

@@ -14,11 +14,6 @@ from harness.story import Story
 DAY = 86_400
 
 
-@pytest.fixture
-def shelf(client: openai.OpenAI) -> Shelf:
-    return Shelf(client)
-
-
 def test_a_store_is_made_for_an_assistant(story: Story, shelf: Shelf) -> None:
     file = shelf.file("for the assistant")
     made = {"file_search": {"vector_stores": [{"file_ids": [file], "metadata": {"a": "b"}}]}}

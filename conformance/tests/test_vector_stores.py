@@ -14,11 +14,6 @@ from harness.shelf import Shelf
 DAY = 86_400
 
 
-@pytest.fixture
-def shelf(client: openai.OpenAI) -> Shelf:
-    return Shelf(client)
-
-
 def refusal(caught: pytest.ExceptionInfo[openai.APIStatusError]) -> tuple[int, str]:
     return caught.value.status_code, caught.value.body["message"]  # type: ignore[index]
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use adjutant_wire::runs::{Run, ToolChoice};
 use adjutant_wire::steps::{CalledTool, StepDetails, StepStatus, ToolCall};
 use adjutant_wire::tools::{FileSearchResources, ToolResources};
 use futures_util::future::try_join_all;
@@ -34,11 +35,12 @@ impl VectorStores {
         all
     }
 
-    /// The hosted tools, among those that the run has, that have something to work on.
-    pub(super) fn usable(&self, run: &adjutant_wire::runs::Run) -> Vec<HostedTool> {
+    /// The hosted tools of a run that the model may use: those that have something to work on.
+    pub(super) fn usable(&self, run: &Run) -> Vec<HostedTool> {
         let has_stores = !self.assistants.is_empty() || !self.threads.is_empty();
         let search = HostedTool::FileSearch;
-        if has_stores && search.is_among(&run.tools) { vec![search] } else { Vec::new() }
+        let may_search = has_stores && search.is_among(&run.tools) && run.tool_choice != ToolChoice::None;
+        if may_search { vec![search] } else { Vec::new() }
     }
 }
 
@@ -59,13 +61,13 @@ impl Executor {
         Ok(VectorStores { assistants: ids(in_its_place), threads: ids(of_thread) })
     }
 
-    /// Waits a while for the files that came with the thread.
+    /// Before the first turn: a run whose stores cannot be searched ends in words, whether or not it would search
+    /// them (contract §5), and the files that came with the thread are waited for.
     pub(super) async fn await_files(&mut self, stores: &VectorStores) -> Result<(), Stop> {
-        if stores.threads.is_empty() {
-            return Ok(());
-        }
         let engine = Arc::clone(&self.engine);
         let project = self.lease.project().clone();
+        let now = engine.clock.seconds();
+        engine.search.refuse_unusable(&project, &stores.all(), now).await.map_err(search_failed)?;
         let indexed = engine.search.await_indexed(&project, &stores.threads, INDEXING);
         self.unless_stopped(indexed).await?.map_err(search_failed)
     }

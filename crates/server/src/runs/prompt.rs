@@ -3,7 +3,7 @@
 //! a later run can search again.
 
 use adjutant_wire::messages::{Content, Message, MessageStatus, Role};
-use adjutant_wire::runs::{IncompleteRunReason, LastError, LastErrorCode, ResponseFormat, Run, ToolChoice};
+use adjutant_wire::runs::{IncompleteRunReason, LastError, LastErrorCode, ResponseFormat, Run};
 use adjutant_wire::steps::{CalledTool, Step, StepDetails, ToolCall};
 use adjutant_wire::tools::Tool;
 use serde_json::json;
@@ -75,9 +75,7 @@ impl Terms {
     /// What the run's model is told that it may call.
     fn tools(&self, run: &Run) -> Vec<ChatTool> {
         let mut tools = functions::describe(&run.tools);
-        if run.tool_choice != ToolChoice::None {
-            tools.extend(self.hosted.iter().map(|tool| tool.describe(&run.tools)));
-        }
+        tools.extend(self.hosted.iter().map(|tool| tool.describe(&run.tools)));
         tools
     }
 

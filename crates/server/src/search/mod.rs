@@ -29,7 +29,7 @@ pub use reader::{NoDocument, Reader};
 
 use crate::config::SearchConfig;
 use crate::fault::Result;
-use crate::store::{Project, Store};
+use crate::store::{Project, Store, StoreKey};
 use crate::upstream::Upstreams;
 use passage::Place;
 use snapshot::Snapshots;
@@ -113,10 +113,8 @@ impl Search {
     ) -> Result<Vec<Hit>> {
         let mut hits: Vec<Hit> = Vec::new();
         for id in stores {
-            let id = VectorStoreId::parse(id)?;
-            let key = self.store.read(project).await?.store_key(&id).await?;
-            stores::refuse_expired(&key.object, now)?;
-            self.note_use(project, &id, &key.object, now);
+            let key = self.usable(project, id, now).await?;
+            self.note_use(project, &key.object.id, &key.object, now);
             for hit in self.find(project, &key, question).await? {
                 // A file may be in both stores.
                 if !hits.iter().any(|known| known.file_id == hit.file_id && known.text == hit.text) {
@@ -128,6 +126,29 @@ impl Search {
         hits.sort_by(|one, other| other.score.total_cmp(&one.score));
         hits.truncate(question.max_num_results);
         Ok(hits)
+    }
+
+    /// Refuses stores that cannot be searched.
+    ///
+    /// # Errors
+    /// 404 for a missing store; 400 for one that has expired.
+    pub async fn refuse_unusable(
+        &self,
+        project: &Project,
+        stores: &[String],
+        now: UnixSeconds,
+    ) -> Result<()> {
+        for id in stores {
+            self.usable(project, id, now).await?;
+        }
+        Ok(())
+    }
+
+    async fn usable(&self, project: &Project, id: &str, now: UnixSeconds) -> Result<StoreKey> {
+        let id = VectorStoreId::parse(id)?;
+        let key = self.store.read(project).await?.store_key(&id).await?;
+        stores::refuse_expired(&key.object, now)?;
+        Ok(key)
     }
 
     /// Beside the search: nobody waits for it, and once a second is enough.

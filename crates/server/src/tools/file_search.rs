@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use adjutant_wire::UnixSeconds;
 use adjutant_wire::steps::{FileSearchCall, FileSearchResult, FoundText, UsedRanking};
-use adjutant_wire::tools::{FileSearch, Tool};
+use adjutant_wire::tools::{FileSearch, RankingOptions, Tool};
 use serde_json::{Value, json};
 
 use crate::fault::Result;
@@ -73,9 +73,11 @@ pub(super) fn describe(name: String) -> ChatTool {
 
 /// A call before the model has said what it looks for.
 pub(super) fn begin(tools: &[Tool]) -> FileSearchCall {
-    let ranking = settings(tools).ranking_options;
+    // A step names the ranker that was used, never `auto`, which clients of the time do not know there.
+    let ranker = RankingOptions::default().ranker;
+    let score_threshold = settings(tools).ranking_options.score_threshold;
     FileSearchCall {
-        ranking_options: UsedRanking { ranker: ranking.ranker, score_threshold: ranking.score_threshold },
+        ranking_options: UsedRanking { ranker, score_threshold },
         results: Vec::new(),
         queries: Vec::new(),
         pending: true,
