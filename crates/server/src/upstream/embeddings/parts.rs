@@ -109,7 +109,7 @@ mod tests {
 
     #[test]
     fn words_stay_whole() {
-        assert_eq!(texts(&cut("alpha beta gamma", 6)), ["alpha beta ", "gamma"]);
+        assert_eq!(texts(&cut("alpha beta gamma", 7)), ["alpha beta ", "gamma"]);
     }
 
     #[test]
