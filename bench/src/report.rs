@@ -143,7 +143,8 @@ fn long_threads(threads: &[LongThread]) -> Result<String> {
         write!(text, "{:>10}", thread.messages)?;
         text += if index > 0 { "    ratio" } else { "" };
     }
-    let rows: [(&str, fn(&LongThread) -> Duration); 5] = [
+    type Figure = fn(&LongThread) -> Duration;
+    let rows: [(&str, Figure); 5] = [
         ("first delta, p50", |thread| percentile(&thread.seen.first, 0.50)),
         ("first delta, p99", |thread| percentile(&thread.seen.first, 0.99)),
         ("done, p50", |thread| percentile(&thread.seen.done, 0.50)),
