@@ -113,6 +113,10 @@ impl BuiltIn {
     }
 }
 
+/// Nobody sits before the log waiting for the next megabyte.
 fn log(progress: Progress) {
-    tracing::info!("{progress}");
+    match progress {
+        Progress::Step(_) => tracing::info!("{progress}"),
+        Progress::Download { .. } => tracing::debug!("{progress}"),
+    }
 }
