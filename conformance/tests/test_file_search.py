@@ -203,8 +203,8 @@ def test_settings_of_the_tool(story: Story, shelf: Shelf) -> None:
     assert dumped["ranking_options"] == {**ranking, "ranker": "default_2024_08_21"}
     strict = {**ranking, "score_threshold": 1.0}
     tool = {"type": "file_search", "file_search": {"ranking_options": strict}}
-    story.model.calls_all(searches("cake number 3")).then_says("No.")
-    run = story.ask("Cake?", assistant=searcher(story, store, tool=tool))
+    story.model.calls_all(searches("zebras")).then_says("No.")
+    run = story.ask("Zebras?", assistant=searcher(story, store, tool=tool))
     assert results(story.steps(run)[0]) == []
 
 

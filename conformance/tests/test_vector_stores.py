@@ -293,7 +293,13 @@ def test_a_search_has_limits(shelf: Shelf, http: httpx.Client) -> None:
     store = shelf.store(*[f"common word number {number}" for number in range(12)])
     assert len(shelf.search(store, "common word")) == 10
     assert len(shelf.search(store, "common word", max_num_results=3)) == 3
-    assert shelf.search(store, "common", ranking_options={"score_threshold": 1.0}) == []
+    other = " ".join(f"other{number}" for number in range(80))
+    mixed = shelf.store("alpha beta gamma", f"alpha {other}", f"beta {other} {other}")
+    scored = [result["score"] for result in shelf.search(mixed, "alpha beta gamma")]
+    assert scored == sorted(scored, reverse=True) and scored[0] > scored[-1]
+    between = (scored[0] + scored[-1]) / 2
+    cut = shelf.search(mixed, "alpha beta gamma", ranking_options={"score_threshold": between})
+    assert [result["score"] for result in cut] == [score for score in scored if score >= between]
     url = f"/vector_stores/{store}/search"
     for body, param in [
         ({}, "query"),

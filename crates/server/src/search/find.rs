@@ -1,22 +1,40 @@
 //! One search in one store: by words and by meaning at once, and what both found put in one order.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::RwLock;
 
-use adjutant_retrieval::words::words;
+use adjutant_retrieval::rank::{self, Bm25, Scored};
 use adjutant_wire::search::Ranker;
 
 use super::passage::Place;
-use super::snapshot::{handle, read};
+use super::snapshot::{Snapshot, handle, read};
 use super::{Hit, Question, Search};
 use crate::fault::Result;
-use crate::store::{Project, StoreKey, WordCounts, file_of};
+use crate::store::{Candidate, Project, StoreKey, file_of};
 use crate::upstream::TextKind;
 
 /// What the database finds by words is weighed exactly up to so many passages.
-const CANDIDATES: usize = 200;
-/// A word that stands in more passages than this is not asked for where rarer ones are.
-const COMMON: i64 = 3_000;
-const NEAREST: usize = 100;
+const BY_WORDS: usize = 200;
+
+/// So many are taken by their meaning.
+const BY_MEANING: usize = 100;
+
+/// Words are asked for, the rarest first, until about so many passages have one of them.
+const HAVING_WORDS: u64 = 3_000;
+
+/// Where one search looks.
+struct Scope<'s> {
+    project: &'s Project,
+    key: &'s StoreKey,
+    snapshot: &'s RwLock<Snapshot>,
+    /// The files that are searched, by number.
+    allowed: HashSet<i64>,
+    /// Whether those are fewer than the store has.
+    filtered: bool,
+}
+
+/// What was found by one query, each with its score.
+type Found = HashMap<i64, f64>;
 
 impl Search {
     /// The best passages of one store, best first.
@@ -27,119 +45,146 @@ impl Search {
         question: &Question,
     ) -> Result<Vec<Hit>> {
         let snapshot = self.snapshots.of(&self.store, project, key).await?;
+        let admits = |attributes| question.filter.as_ref().is_none_or(|filter| filter.admits(attributes));
         let allowed: HashSet<i64> = read(&snapshot)
             .files
             .iter()
-            .filter(|file| question.filter.as_ref().is_none_or(|filter| filter.admits(&file.attributes)))
+            .filter(|file| admits(&file.attributes))
             .map(|file| file.number)
             .collect();
         if allowed.is_empty() {
             return Ok(Vec::new());
         }
-        let mut best: HashMap<i64, f64> = HashMap::new();
+        let filtered = question.filter.is_some();
+        let scope = Scope { project, key, snapshot: &snapshot, allowed, filtered };
+        let mut places = HashMap::new();
+        let mut found = Vec::with_capacity(question.queries.len());
         for query in &question.queries {
-            let by_words = async {
-                if question.ranker == Ranker::None {
-                    Ok(HashMap::new())
-                } else {
-                    self.by_words(project, key, query, question, &allowed).await
-                }
-            };
-            let (by_words, by_meaning) =
-                tokio::join!(by_words, self.by_meaning(project, key, query, question, &snapshot, &allowed));
-            let (by_words, by_meaning) = (by_words?, by_meaning?);
-            let ids: HashSet<i64> = by_words.keys().chain(by_meaning.keys()).copied().collect();
-            for id in ids {
-                let words = by_words.get(&id).copied().unwrap_or_default();
-                let meaning = by_meaning.get(&id).copied().unwrap_or_default();
-                let score = if by_meaning.is_empty() { words } else { 0.4 * words + 0.6 * meaning };
-                let known = best.entry(id).or_default();
-                *known = known.max(score);
-            }
+            found.push(self.find_one(&scope, query, question.ranker, &mut places).await?);
         }
-        let mut order: Vec<(i64, f64)> = best
-            .into_iter()
-            .filter(|(_, score)| *score > 0.0 && *score >= question.score_threshold)
-            .collect();
-        order.sort_by(|one, other| other.1.total_cmp(&one.1).then(one.0.cmp(&other.0)));
-        order.truncate(question.max_num_results);
-        self.hits(project, &snapshot, &order).await
+        let best = rank::best(in_one(&found, &places, question.score_threshold), question.max_num_results);
+        self.hits(&scope, &best).await
     }
 
-    async fn by_words(
+    /// What one query finds.
+    async fn find_one(
         &self,
-        project: &Project,
-        key: &StoreKey,
+        scope: &Scope<'_>,
         query: &str,
-        question: &Question,
-        allowed: &HashSet<i64>,
-    ) -> Result<HashMap<i64, f64>> {
-        let mut asked = words(query);
-        asked.sort_unstable();
-        asked.dedup();
-        let mut reading = self.store.read(project).await?;
-        let counts = reading.word_counts(&key.object.id, &asked).await?;
-        let chosen = rarest(&counts);
-        let files: Vec<i64> = allowed.iter().copied().collect();
-        let files = question.filter.is_some().then_some(files.as_slice());
-        let found = reading.chunks_with_any(key.number, &chosen, files, CANDIDATES).await?;
-        let found: Vec<i64> = found.into_iter().filter(|id| allowed.contains(&file_of(*id))).collect();
-        let texts = reading.words_of_chunks(&found).await?;
-        let most = ideal(&counts);
-        let score = |words: &str| (bm25(words, &counts) / most).clamp(0.0, 1.0);
-        Ok(texts.iter().map(|(id, words)| (*id, score(words))).collect())
-    }
-
-    async fn by_meaning(
-        &self,
-        project: &Project,
-        key: &StoreKey,
-        query: &str,
-        question: &Question,
-        snapshot: &std::sync::RwLock<super::snapshot::Snapshot>,
-        allowed: &HashSet<i64>,
-    ) -> Result<HashMap<i64, f64>> {
-        if key.model.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let embedded = self.upstreams.embed(&key.model, TextKind::Query, &[query.to_owned()]).await;
-        let vector = match embedded {
-            Ok(mut vectors) => vectors.pop().unwrap_or_default(),
-            Err(fault) => {
-                tracing::warn!(store.id = %key.object.id, "searched by words alone: {}", fault.message);
-                return Ok(HashMap::new());
-            }
+        ranker: Ranker,
+        places: &mut HashMap<i64, Place>,
+    ) -> Result<Found> {
+        let ((weights, with_words), vector) =
+            tokio::try_join!(self.by_words(scope, query, ranker), self.vector(scope, query))?;
+        let near = match &vector {
+            Some(vector) => self.by_meaning(scope, vector).await?,
+            None => HashMap::new(),
         };
-        if self.store.finds_vectors() {
-            let files: Vec<i64> = allowed.iter().copied().collect();
-            let files = question.filter.is_some().then_some(files.as_slice());
-            let mut reading = self.store.read(project).await?;
-            let found = reading.nearest_chunks((key.number, key.chunks), &vector, files, NEAREST).await?;
-            return Ok(found.into_iter().filter(|(id, _)| allowed.contains(&file_of(*id))).collect());
+        let ids: BTreeSet<i64> = with_words.into_iter().chain(near.keys().copied()).collect();
+        let ids: Vec<i64> = ids.into_iter().filter(|id| scope.allowed.contains(&file_of(*id))).collect();
+        let candidates = self.store.read(scope.project).await?.candidates(&ids).await?;
+        let cosines = match &vector {
+            Some(vector) => self.cosines(scope, vector, near, &candidates).await?,
+            None => HashMap::new(),
+        };
+        let meaning = self.meaning(&scope.key.model).await;
+        let mut found = Found::with_capacity(candidates.len());
+        for Candidate { id, place, words } in candidates {
+            let words = if ranker == Ranker::None { 0.0 } else { weights.score(&words) };
+            let near = cosines.get(&id).map_or(0.0, |cosine| meaning.score(*cosine));
+            found.insert(id, rank::fused(words, near));
+            places.insert(id, Place::read(&place)?);
         }
-        let handles: HashSet<u32> = allowed.iter().map(|number| handle(*number)).collect();
-        let snapshot = read(snapshot);
-        let Some(index) = &snapshot.vectors else { return Ok(HashMap::new()) };
-        let nearest = index.nearest(&vector, NEAREST, |file| handles.contains(&file));
-        let nearest = nearest.map_err(anyhow::Error::from)?;
-        Ok(nearest.hits.iter().map(|hit| (hit.chunk, f64::from(hit.score.max(0.0)))).collect())
+        Ok(found)
     }
 
-    async fn hits(
+    /// How the query's words are weighed, and passages that have some of them.
+    async fn by_words(&self, scope: &Scope<'_>, query: &str, ranker: Ranker) -> Result<(Bm25, Vec<i64>)> {
+        let mut terms = rank::terms(query);
+        let words: Vec<&str> = terms.iter().map(|term| term.word.as_str()).collect();
+        let mut reading = self.store.read(scope.project).await?;
+        let counts = reading.word_counts(&scope.key.object.id, &words).await?;
+        for term in &mut terms {
+            term.chunks = unsigned(counts.chunks_with.get(&term.word).copied().unwrap_or_default());
+        }
+        let store = rank::Store { chunks: unsigned(counts.chunks), words: unsigned(counts.words) };
+        let weights = Bm25::new(store, terms);
+        if ranker == Ranker::None {
+            return Ok((weights, Vec::new()));
+        }
+        let rarest = weights.rarest(HAVING_WORDS);
+        let files = scope.files();
+        let found = reading.chunks_with_any(scope.key.number, &rarest, files.as_deref(), BY_WORDS).await?;
+        Ok((weights, found))
+    }
+
+    /// The query's vector; none where the store has no vectors, or the model does not answer: then words alone
+    /// are searched.
+    async fn vector(&self, scope: &Scope<'_>, query: &str) -> Result<Option<Vec<f32>>> {
+        if scope.key.model.is_empty() {
+            return Ok(None);
+        }
+        let embedded = self.upstreams.embed(&scope.key.model, TextKind::Query, &[query.to_owned()]).await;
+        match embedded {
+            Ok(mut vectors) => Ok(vectors.pop()),
+            Err(fault) => {
+                let id = &scope.key.object.id;
+                tracing::warn!(store.id = %id, "store `{id}` is searched by words alone: {}", fault.message);
+                Ok(None)
+            }
+        }
+    }
+
+    /// The passages nearest to a vector, with their cosines.
+    async fn by_meaning(&self, scope: &Scope<'_>, vector: &[f32]) -> Result<HashMap<i64, f64>> {
+        if self.store.finds_vectors() {
+            let files = scope.files();
+            let mut reading = self.store.read(scope.project).await?;
+            let size = (scope.key.number, scope.key.chunks);
+            let found = reading.nearest_chunks(size, vector, files.as_deref(), BY_MEANING).await?;
+            return Ok(found.into_iter().collect());
+        }
+        let handles: HashSet<u32> = scope.allowed.iter().map(|number| handle(*number)).collect();
+        let snapshot = read(scope.snapshot);
+        let Some(index) = &snapshot.vectors else { return Ok(HashMap::new()) };
+        let nearest = index.nearest(vector, BY_MEANING, |file| handles.contains(&file));
+        let nearest = nearest.map_err(anyhow::Error::from)?;
+        Ok(nearest.into_iter().map(|hit| (hit.chunk, f64::from(hit.score))).collect())
+    }
+
+    /// The cosines of all candidates, some of which are known already.
+    async fn cosines(
         &self,
-        project: &Project,
-        snapshot: &std::sync::RwLock<super::snapshot::Snapshot>,
-        order: &[(i64, f64)],
-    ) -> Result<Vec<Hit>> {
-        let ids: Vec<i64> = order.iter().map(|(id, _)| *id).collect();
-        let passages = self.store.read(project).await?.passages(&ids).await?;
+        scope: &Scope<'_>,
+        vector: &[f32],
+        mut known: HashMap<i64, f64>,
+        candidates: &[Candidate],
+    ) -> Result<HashMap<i64, f64>> {
+        let unknown: Vec<i64> =
+            candidates.iter().map(|candidate| candidate.id).filter(|id| !known.contains_key(id)).collect();
+        if self.store.finds_vectors() {
+            known.extend(self.store.read(scope.project).await?.cosines(vector, &unknown).await?);
+            return Ok(known);
+        }
+        let snapshot = read(scope.snapshot);
+        let Some(index) = &snapshot.vectors else { return Ok(known) };
+        let chunks: Vec<(u32, i64)> = unknown.iter().map(|id| (handle(file_of(*id)), *id)).collect();
+        let scores = index.scores(vector, &chunks).map_err(anyhow::Error::from)?;
+        let scored = unknown.into_iter().zip(scores);
+        known.extend(scored.filter_map(|(id, score)| Some((id, f64::from(score?)))));
+        Ok(known)
+    }
+
+    async fn hits(&self, scope: &Scope<'_>, best: &[Scored]) -> Result<Vec<Hit>> {
+        let ids: Vec<i64> = best.iter().map(|scored| scored.chunk).collect();
+        let passages = self.store.read(scope.project).await?.passages(&ids).await?;
         let mut passages: BTreeMap<i64, _> =
             passages.into_iter().map(|passage| (passage.id, passage)).collect();
-        let snapshot = read(snapshot);
-        let mut hits = Vec::with_capacity(order.len());
-        for (id, score) in order {
+        let snapshot = read(scope.snapshot);
+        let mut hits = Vec::with_capacity(best.len());
+        for Scored { file, chunk, score, .. } in best {
             // Either may be gone since it was found.
-            let (Some(file), Some(passage)) = (snapshot.file(file_of(*id)), passages.remove(id)) else {
+            let (Some(file), Some(passage)) = (snapshot.file(*file), passages.remove(chunk)) else {
                 continue;
             };
             let place = Place::read(&passage.place)?;
@@ -157,47 +202,28 @@ impl Search {
     }
 }
 
-fn rarest(counts: &WordCounts) -> Vec<&str> {
-    let mut words: Vec<(&str, i64)> = counts
-        .chunks_with
-        .iter()
-        .map(|(word, chunks)| (word.as_str(), *chunks))
-        .filter(|(_, n)| *n > 0)
-        .collect();
-    words.sort_by_key(|(_, chunks)| *chunks);
-    let mut sum = 0;
-    let chosen = words.into_iter().enumerate().take_while(|(index, (_, chunks))| {
-        sum += chunks;
-        *index == 0 || sum <= COMMON
-    });
-    chosen.map(|(_, (word, _))| word).collect()
-}
-
-fn idf(counts: &WordCounts, chunks_with: i64) -> f64 {
-    let (all, with) = (counts.chunks as f64, chunks_with as f64);
-    (1.0 + (all - with + 0.5).max(0.0) / (with + 0.5)).ln()
-}
-
-/// What a passage would score in which every word stands often.
-fn ideal(counts: &WordCounts) -> f64 {
-    counts.chunks_with.values().map(|with| idf(counts, *with)).sum::<f64>().max(f64::EPSILON) * 1.5
-}
-
-fn bm25(words: &str, counts: &WordCounts) -> f64 {
-    const K: f64 = 1.2;
-    const B: f64 = 0.75;
-    let mut times: HashMap<&str, f64> = HashMap::new();
-    let mut length = 0.0;
-    for word in words.split(' ') {
-        length += 1.0;
-        if counts.chunks_with.contains_key(word) {
-            *times.entry(word).or_default() += 1.0;
-        }
+impl Scope<'_> {
+    /// The files that are searched, where they are not all.
+    fn files(&self) -> Option<Vec<i64>> {
+        self.filtered.then(|| self.allowed.iter().copied().collect())
     }
-    let average = counts.words as f64 / (counts.chunks as f64).max(1.0);
-    let score = |(word, times): (&str, f64)| {
-        let with = counts.chunks_with.get(word).copied().unwrap_or_default();
-        idf(counts, with) * times * (K + 1.0) / (times + K * (1.0 - B + B * length / average.max(1.0)))
+}
+
+/// What several queries found, each passage once.
+fn in_one(found: &[Found], places: &HashMap<i64, Place>, threshold: f64) -> Vec<Scored> {
+    let scored = |(id, place): (&i64, &Place)| {
+        let scores: Vec<f64> = found.iter().map(|found| found.get(id).copied().unwrap_or_default()).collect();
+        let score = rank::agreed(&scores);
+        (score > 0.0 && score >= threshold).then(|| Scored {
+            file: file_of(*id),
+            chunk: *id,
+            place: place.characters.clone(),
+            score,
+        })
     };
-    times.into_iter().map(score).sum()
+    places.iter().filter_map(scored).collect()
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
 }

@@ -6,6 +6,7 @@
 mod enclosed;
 mod find;
 mod ingest;
+mod meaning;
 mod passage;
 mod reader;
 pub mod resources;
@@ -13,9 +14,11 @@ mod rewrite;
 mod snapshot;
 pub mod stores;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use adjutant_retrieval::rank::Meaning;
 use adjutant_wire::id::Id;
 use adjutant_wire::search::{Filter, Ranker};
 use adjutant_wire::vector_store_files::Attributes;
@@ -79,6 +82,8 @@ pub struct Search {
     store: Store,
     upstreams: Arc<Upstreams>,
     snapshots: Snapshots,
+    /// What the cosines of each embedding model mean.
+    meanings: tokio::sync::Mutex<HashMap<String, Meaning>>,
     due: Arc<Notify>,
     moved: watch::Receiver<u64>,
 }
@@ -92,7 +97,14 @@ impl Search {
         settings: SearchConfig,
     ) -> Arc<Self> {
         let (due, moved) = (ingest.due(), ingest.moved());
-        Arc::new(Self { store, upstreams, snapshots: Snapshots::new(settings.memory_bytes), due, moved })
+        Arc::new(Self {
+            store,
+            upstreams,
+            snapshots: Snapshots::new(settings.memory_bytes),
+            meanings: tokio::sync::Mutex::default(),
+            due,
+            moved,
+        })
     }
 
     /// Says that files were attached or detached.

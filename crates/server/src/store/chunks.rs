@@ -43,6 +43,17 @@ pub struct Passage {
     pub content: String,
 }
 
+/// A passage that may be what is looked for.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Its id.
+    pub id: i64,
+    /// Page, heading and offsets, as JSON.
+    pub place: String,
+    /// Its words with blanks between.
+    pub words: String,
+}
+
 /// What BM25 needs to know of a store.
 #[derive(Clone, Debug, Default)]
 pub struct WordCounts {
@@ -66,7 +77,7 @@ fn placeholders(from: usize, count: usize) -> String {
 
 impl Reading {
     /// In how many passages of a store these words stand.
-    pub async fn word_counts(&mut self, store: &VectorStoreId, words: &[String]) -> Result<WordCounts> {
+    pub async fn word_counts(&mut self, store: &VectorStoreId, words: &[&str]) -> Result<WordCounts> {
         let row: Option<(i64, i64, i64)> =
             sqlx::query_as("select number, chunks, words from vector_stores where id = $1 and project = $2")
                 .bind(store.as_str())
@@ -84,15 +95,16 @@ impl Reading {
         );
         let mut query = sqlx::query_as::<_, (String, i64)>(AssertSqlSafe(sql)).bind(number);
         for word in words {
-            query = query.bind(word.as_str());
+            query = query.bind(*word);
         }
         counts.chunks_with = query.fetch_all(self.connection()).await?.into_iter().collect();
         Ok(counts)
     }
 
-    /// The words of passages, with blanks between.
-    pub async fn words_of_chunks(&mut self, ids: &[i64]) -> Result<Vec<(i64, String)>> {
-        self.of_chunks("id, words", ids).await
+    /// The words of passages, with blanks between, and their places. Those that are gone are missing.
+    pub async fn candidates(&mut self, ids: &[i64]) -> Result<Vec<Candidate>> {
+        let rows: Vec<(i64, String, String)> = self.of_chunks("id, place, words", ids).await?;
+        Ok(rows.into_iter().map(|(id, place, words)| Candidate { id, place, words }).collect())
     }
 
     /// Passages by id, in any order. Those that are gone are missing.

@@ -37,7 +37,7 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 
 pub use answers::{Idempotency, Once};
-pub use chunks::{NewChunk, Passage, WordCounts, file_of};
+pub use chunks::{Candidate, NewChunk, Passage, WordCounts, file_of};
 pub use connect::Place;
 pub use ingest::{ClaimedFile, FileLease, IngestStage};
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};

@@ -115,6 +115,23 @@ impl Store {
 }
 
 impl Reading {
+    /// The cosines of passages with a vector, by id; those without a vector are missing. For databases that find
+    /// vectors themselves.
+    pub async fn cosines(&mut self, vector: &[f32], ids: &[i64]) -> Result<Vec<(i64, f64)>> {
+        let sql = format!(
+            "select id, 1 - (embedding <=> $1::halfvec) from chunks where project = $2 \
+             and vector_dims(embedding) = {} and id = any($3::bigint[])",
+            vector.len()
+        );
+        let rows = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(as_text(vector))
+            .bind(self.project())
+            .bind(self.database.numbers_as_value(ids))
+            .fetch_all(self.connection())
+            .await?;
+        Ok(rows)
+    }
+
     /// The passages of a store whose vectors are nearest to this one, with their cosines, nearest first. `files`
     /// limits the search to these files, by number. For databases that find vectors themselves.
     pub async fn nearest_chunks(
