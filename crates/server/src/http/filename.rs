@@ -70,7 +70,7 @@ mod tests {
         let text = header.to_str().unwrap();
         assert_eq!(
             text,
-            "attachment; filename=\"a_b___Set-Cookie: x_.._.txt\"; \
+            "attachment; filename=\"a_b___Set-Cookie: x_..__.txt\"; \
              filename*=UTF-8''a%22b%5C%0D%0ASet-Cookie%3A%20x%2F..%2F%ED%95%9C.txt"
         );
     }
