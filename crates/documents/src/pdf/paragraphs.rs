@@ -27,13 +27,13 @@ pub(super) fn write(mut pages: Vec<Vec<Flow>>, draft: &mut Draft) -> Result<(), 
                 }
                 _ => {
                     if let Some((done, page)) = unfinished.replace((paragraph, page)) {
-                        draft.push(document.kind(&done), &done.text, Some(page))?;
+                        document.push(&done, page, draft)?;
                     }
                 }
             }
         }
     }
-    unfinished.map_or(Ok(()), |(done, page)| draft.push(document.kind(&done), &done.text, Some(page)))
+    unfinished.map_or(Ok(()), |(done, page)| document.push(&done, page, draft))
 }
 
 /// Takes away lines above and below the text that stand on most pages, such as a title and the number of the
@@ -104,6 +104,13 @@ impl Document {
         let heading_sizes =
             sizes.into_iter().rev().filter(|size| *size as f32 / 10.0 > text_size * HEADING_SIZE);
         Self { text_size, heading_sizes: heading_sizes.collect(), words: Words::of(pages) }
+    }
+
+    fn push(&self, paragraph: &Paragraph<'_>, page: u32, draft: &mut Draft) -> Result<(), Unreadable> {
+        if paragraph.is_table() && paragraph.text.lines().all(|line| line.contains('\t')) {
+            return draft.push(BlockKind::Table, &paragraph.text.replace('\t', " | "), Some(page));
+        }
+        draft.push(self.kind(paragraph), &paragraph.text, Some(page))
     }
 
     fn kind(&self, paragraph: &Paragraph<'_>) -> BlockKind {
