@@ -50,8 +50,7 @@ struct Entry {
 
 fn main() {
     let folder = std::env::args().nth(1).unwrap();
-    let mut entries: Vec<Entry> =
-        rows(&folder, "documents.jsonl").iter().flat_map(cut).collect();
+    let mut entries: Vec<Entry> = rows(&folder, "documents.jsonl").iter().flat_map(cut).collect();
     let questions: Vec<Question> = rows(&folder, "questions.jsonl").iter().map(question).collect();
     if std::env::args().nth(2).as_deref() == Some("texts") {
         write_texts(&folder, &entries, &questions);
