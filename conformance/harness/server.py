@@ -105,7 +105,7 @@ class Adjutant:
     def restart(self, **settings: str) -> None:
         """Stops it and starts it again, with these settings in place of those that it had."""
         self.stop()
-        self._settings.update(settings)
+        self.settings.update(settings)
         self.start()
 
     def kill(self) -> None:

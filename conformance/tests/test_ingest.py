@@ -57,8 +57,8 @@ def test_two_hundred_files_survive_the_power_failing(own: Adjutant, ledger: Ledg
     assert (done.completed, done.failed, done.total) == (FILES - 10, 10, FILES)
     for number in (1, 57, 199):
         results = shelf.search(store, f"animal{number}x", max_num_results=50)
-        named = [r for r in results if r["filename"] == f"{number}.txt"]
         assert results[0]["filename"] == f"{number}.txt"
+        named = [r for r in results if r["filename"] == f"{number}.txt"]
         assert len(named) == 1, "a passage is there twice"
     failed = list(shelf.stores.files.list(store, filter="failed", limit=100))
     assert {file.last_error.code for file in failed} == {"unsupported_file"}

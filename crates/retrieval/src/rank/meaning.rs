@@ -95,6 +95,10 @@ impl Meaning {
         let (right, _) = mean_and_deviation(&right);
         let (wrong, deviation) = mean_and_deviation(&wrong);
         let unrelated = wrong + deviation;
+        // One that hardly tells right from wrong would make an answer of any chance likeness.
+        if right < unrelated + 2.0 * deviation {
+            return None;
+        }
         Self::new(unrelated, unrelated + (right - unrelated) * ROOM)
     }
 
