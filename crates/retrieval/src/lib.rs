@@ -3,8 +3,10 @@
 //!
 //! - [`chunk`]: a document's blocks become overlapping chunks, made of pieces that are embedded once.
 //! - [`words`]: a text becomes the words that it is found by, in any script; the same for a query.
+//! - [`rank`]: BM25, and keyword and vector scores made one score from 0 to 1.
 //! - [`vectors`]: a store's vectors in memory, a byte and a half a dimension, scanned exactly.
 
 pub mod chunk;
+pub mod rank;
 pub mod vectors;
 pub mod words;

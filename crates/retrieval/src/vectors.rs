@@ -115,17 +115,6 @@ pub struct Index {
     files: BTreeMap<u32, Vectors>,
 }
 
-/// What a query found.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Nearest {
-    /// The best, the best first.
-    pub hits: Vec<Hit>,
-    /// The mean score of all that were allowed: what being unrelated looks like to this query in this store.
-    pub mean: f32,
-    /// How many were allowed.
-    pub seen: usize,
-}
-
 /// A chunk that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Hit {
@@ -175,24 +164,25 @@ impl Index {
         self.files.values().map(Vectors::bytes).sum()
     }
 
-    /// The `k` chunks nearest to a query, of the files that `allow` lets in.
+    /// The `k` chunks nearest to a query, the nearest first, of the files that `allow` lets in.
     ///
     /// # Errors
     /// [`Unusable::Dimensions`] and [`Unusable::NotFinite`] for the query.
-    pub fn nearest(&self, query: &[f32], k: usize, allow: impl Fn(u32) -> bool) -> Result<Nearest, Unusable> {
+    pub fn nearest(
+        &self,
+        query: &[f32],
+        k: usize,
+        allow: impl Fn(u32) -> bool,
+    ) -> Result<Vec<Hit>, Unusable> {
         check(self.dimensions, query)?;
         let query = Query::new(query);
         // The scan errs in the fourth digit. What lies that near to the k-th best is among so many.
         let mut best = Best::new(k * 2 + 32);
-        let (mut sum, mut seen) = (0.0_f64, 0);
         for (&file, vectors) in self.files.iter().filter(|(file, _)| allow(**file)) {
             let rows = vectors.coarse.chunks_exact(self.dimensions.max(1));
             for (index, (coarse, scale)) in rows.zip(&vectors.scales).enumerate() {
-                let score = query.coarse_score(coarse, *scale);
-                sum += f64::from(score);
-                best.offer(score, file, index);
+                best.offer(query.coarse_score(coarse, *scale), file, index);
             }
-            seen += vectors.len();
         }
         let mut hits: Vec<Hit> = best
             .finish()
@@ -206,8 +196,7 @@ impl Index {
             right.score.total_cmp(&left.score).then((left.file, left.chunk).cmp(&(right.file, right.chunk)))
         });
         hits.truncate(k);
-        let mean = if seen > 0 { (sum / seen as f64) as f32 } else { 0.0 };
-        Ok(Nearest { hits, mean, seen })
+        Ok(hits)
     }
 
     /// The scores of these chunks of these files, in the order asked; none for one that is not there.

@@ -60,14 +60,12 @@ fn what_is_found_is_what_exact_search_finds() {
             exact.sort_by(|left, right| right.0.total_cmp(&left.0));
             let nearest = index.nearest(&query, 10, |_| true).unwrap();
             let best: BTreeSet<i64> = exact[..10].iter().map(|(_, id)| *id).collect();
-            found += nearest.hits.iter().filter(|hit| best.contains(&hit.chunk)).count();
+            found += nearest.iter().filter(|hit| best.contains(&hit.chunk)).count();
             wanted += 10;
-            for hit in &nearest.hits {
+            for hit in &nearest {
                 let (score, _) = exact.iter().find(|(_, id)| *id == hit.chunk).unwrap();
                 assert!((score - f64::from(hit.score)).abs() < 1e-3, "{score} {}", hit.score);
             }
-            let mean = exact.iter().map(|(score, _)| score).sum::<f64>() / exact.len() as f64;
-            assert!((mean - f64::from(nearest.mean)).abs() < 1e-3 && nearest.seen == count);
         }
         assert!(found * 100 >= wanted * 99, "{found} of {wanted} at {dimensions}");
     }
@@ -78,17 +76,17 @@ fn only_allowed_files_are_found_and_removed_ones_never() {
     let mut random = StdRng::seed_from_u64(5);
     let vectors = modelled(&mut random, 60, 64);
     let mut index = index(&vectors, 10);
-    let files = |nearest: Nearest| nearest.hits.iter().map(|hit| hit.file).collect::<BTreeSet<u32>>();
+    let files = |hits: Vec<Hit>| hits.iter().map(|hit| hit.file).collect::<BTreeSet<u32>>();
     let query = &vectors[25];
-    assert_eq!(index.nearest(query, 1, |_| true).unwrap().hits[0].chunk, 25);
+    assert_eq!(index.nearest(query, 1, |_| true).unwrap()[0].chunk, 25);
     let some = index.nearest(query, 100, |file| file % 2 == 1).unwrap();
-    assert_eq!((some.hits.len(), some.seen), (30, 30));
+    assert_eq!(some.len(), 30);
     assert_eq!(files(some), BTreeSet::from([1, 3, 5]));
     assert!(index.remove(2) && !index.remove(2));
     assert_eq!(index.len(), 50);
     assert_eq!(files(index.nearest(query, 100, |_| true).unwrap()), BTreeSet::from([0, 1, 3, 4, 5]));
-    assert_eq!(index.nearest(query, 3, |_| false).unwrap(), Nearest { hits: Vec::new(), mean: 0.0, seen: 0 });
-    assert_eq!(index.nearest(query, 0, |_| true).unwrap().hits, []);
+    assert_eq!(index.nearest(query, 3, |_| false).unwrap(), []);
+    assert_eq!(index.nearest(query, 0, |_| true).unwrap(), []);
 }
 
 #[test]
@@ -96,7 +94,7 @@ fn known_chunks_are_scored_alike() {
     let mut random = StdRng::seed_from_u64(6);
     let vectors = modelled(&mut random, 30, 33);
     let index = index(&vectors, 10);
-    let hits = index.nearest(&vectors[3], 30, |_| true).unwrap().hits;
+    let hits = index.nearest(&vectors[3], 30, |_| true).unwrap();
     let asked: Vec<(u32, i64)> =
         hits.iter().map(|hit| (hit.file, hit.chunk)).chain([(9, 1), (0, 25)]).collect();
     let scores = index.scores(&vectors[3], &asked).unwrap();
@@ -136,7 +134,7 @@ fn unusable_vectors_are_refused() {
     index.add(1, Vectors::new(3, &[(1, &[0.0; 3]), (2, &[0.0, 0.0, 1e-30])]).unwrap()).unwrap();
     assert_eq!(index.nearest(&[1.0, 2.0], 1, |_| true), Err(wrong));
     assert_eq!(index.scores(&[1.0, 2.0, f32::INFINITY], &[]), Err(Unusable::NotFinite));
-    let hits = index.nearest(&[0.0, 0.0, 3.0], 9, |_| true).unwrap().hits;
+    let hits = index.nearest(&[0.0, 0.0, 3.0], 9, |_| true).unwrap();
     assert_eq!(
         hits.iter().map(|hit| (hit.chunk, hit.score.round())).collect::<Vec<_>>(),
         [(2, 1.0), (1, 0.0)]

@@ -83,9 +83,11 @@ fn humps(text: &str) -> Vec<&str> {
     let mut characters = text.char_indices().peekable();
     while let Some((at, character)) = characters.next() {
         let next = characters.peek().map(|(_, next)| *next);
+        // The i of iPhone is no word.
+        let long = text[start..at].chars().nth(1).is_some();
         let begins = before.is_some_and(|before| {
             is_digit(before) != is_digit(character)
-                || before.is_lowercase() && character.is_uppercase()
+                || long && before.is_lowercase() && character.is_uppercase()
                 || before.is_uppercase() && character.is_uppercase() && next.is_some_and(char::is_lowercase)
         });
         if begins {

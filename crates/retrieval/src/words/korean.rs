@@ -2,7 +2,143 @@
 
 use super::List;
 
-/// Adds the pairs of syllables of a run of Hangul.
+/// What is taken off the end of a word; the longest that fits.
+const ENDINGS: [&str; 117] = [
+    // Particles on particles, and forms of "to be".
+    "에서부터",
+    "으로부터",
+    "에서는",
+    "에서도",
+    "에서의",
+    "으로는",
+    "으로도",
+    "으로의",
+    "으로서",
+    "으로써",
+    "에게서",
+    "에게는",
+    "까지는",
+    "까지도",
+    "부터는",
+    "이라는",
+    "이라고",
+    "이라면",
+    "이지만",
+    "입니다",
+    "입니까",
+    "이에요",
+    "인가요",
+    "이란",
+    "이나",
+    "이며",
+    "이고",
+    "이면",
+    "에서",
+    "에게",
+    "에는",
+    "에도",
+    "에만",
+    "으로",
+    "로는",
+    "로도",
+    "로의",
+    "로서",
+    "로써",
+    "까지",
+    "부터",
+    "처럼",
+    "보다",
+    "마다",
+    "조차",
+    "마저",
+    "만의",
+    "만을",
+    "만이",
+    "과의",
+    "와의",
+    "과는",
+    "와는",
+    "라는",
+    "라고",
+    "라면",
+    "한테",
+    "밖에",
+    "예요",
+    "인지",
+    "이다",
+    // Plurals.
+    "들에게",
+    "들에서",
+    "들이",
+    "들은",
+    "들을",
+    "들의",
+    "들로",
+    "들과",
+    "들도",
+    // "To do" and "to become" behind a noun.
+    "하였습니다",
+    "하겠습니다",
+    "했습니다",
+    "되었습니다",
+    "됐습니다",
+    "하십시오",
+    "하려면",
+    "하려고",
+    "하시면",
+    "하세요",
+    "합니다",
+    "합니까",
+    "됩니다",
+    "됩니까",
+    "하지만",
+    "하거나",
+    "하면서",
+    "하는지",
+    "하기",
+    "하는",
+    "하고",
+    "하면",
+    "하여",
+    "하게",
+    "하지",
+    "하다",
+    "하던",
+    "해서",
+    "해야",
+    "했다",
+    "한다",
+    "되는",
+    "되면",
+    "되어",
+    "되지",
+    "된다",
+    "됐다",
+    // Particles of a syllable.
+    "은",
+    "는",
+    "이",
+    "가",
+    "을",
+    "를",
+    "의",
+    "에",
+    "도",
+    "로",
+];
+
+/// Adds the pairs of syllables of a word without its ending. Of a word of two syllables that ends like a particle
+/// nobody knows without a dictionary whether it is one (집을, "house" as an object; 가을, "autumn"): both are added.
 pub(super) fn words(run: &str, list: &mut List) {
-    list.push_runs(run, 2);
+    let stem = stem(run);
+    list.push_runs(stem, 2);
+    if stem.len() < run.len() && run.chars().count() == 2 {
+        list.push(run);
+    }
+}
+
+fn stem(run: &str) -> &str {
+    let ending = ENDINGS.iter().filter(|ending| run.ends_with(**ending)).map(|ending| ending.len()).max();
+    let stem = &run[..run.len() - ending.unwrap_or(0)];
+    if stem.is_empty() { run } else { stem }
 }

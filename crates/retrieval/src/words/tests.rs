@@ -36,6 +36,16 @@ fn identifiers_are_found_whole_and_by_their_parts() {
 }
 
 #[test]
+fn korean_words_lose_their_endings() {
+    check("서울은 서울의 서울에서", "서울 서울 서울");
+    check("데이터베이스를 설치하려면", "데이 이터 터베 베이 이스 설치");
+    check("집을 집이 집", "집 집을 집 집이 집");
+    check("입니다 은", "입니 니다 은");
+    check("\u{1109}\u{1165}\u{110b}\u{116e}\u{11af}", "서울");
+    check("iPhone15용 2024년도", "iphone15 iphone 15 용 2024 년 년도");
+}
+
+#[test]
 fn a_word_has_at_most_so_many_characters() {
     let long = "x".repeat(5000);
     check(&long, &long[..LONGEST]);

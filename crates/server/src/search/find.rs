@@ -122,7 +122,7 @@ impl Search {
         let Some(index) = &snapshot.vectors else { return Ok(HashMap::new()) };
         let nearest = index.nearest(&vector, NEAREST, |file| handles.contains(&file));
         let nearest = nearest.map_err(anyhow::Error::from)?;
-        Ok(nearest.hits.iter().map(|hit| (hit.chunk, f64::from(hit.score.max(0.0)))).collect())
+        Ok(nearest.iter().map(|hit| (hit.chunk, f64::from(hit.score.max(0.0)))).collect())
     }
 
     async fn hits(
