@@ -44,3 +44,8 @@ impl Place {
         Ok(serde_json::to_string(self)?)
     }
 }
+
+/// A text as it is indexed and embedded: what stands under a heading is often about it without naming it.
+pub(super) fn under_heading(heading: Option<&str>, text: &str) -> String {
+    heading.map_or_else(|| text.to_owned(), |heading| format!("{heading}\n{text}"))
+}

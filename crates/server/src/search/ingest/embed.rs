@@ -7,7 +7,7 @@ use adjutant_retrieval::vectors::Vectors;
 use adjutant_wire::vector_store_files::{FileErrorCode, FileStatus, VectorStoreFile};
 
 use super::{Ingest, Stop, failed};
-use crate::search::passage::Place;
+use crate::search::passage::{Place, under_heading};
 use crate::store::{ClaimedFile, Passage, Store, StoreKey};
 use crate::upstream::TextKind;
 
@@ -123,8 +123,9 @@ fn pieces_of(passages: &[Passage]) -> Result<(Vec<String>, Vec<PassagePieces>), 
         let mut pieces = Vec::with_capacity(place.pieces.len());
         for piece in &place.pieces {
             let text = passage.content.get(piece.start..piece.end).unwrap_or_default();
-            let at = *places.entry(text.to_owned()).or_insert_with(|| {
-                texts.push(text.to_owned());
+            let text = under_heading(piece.heading.as_deref(), text);
+            let at = *places.entry(text.clone()).or_insert_with(|| {
+                texts.push(text);
                 texts.len() - 1
             });
             pieces.push((at, piece.tokens));

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 
 use super::{Ingest, Stop, failed};
 use crate::fault::Fault;
-use crate::search::passage::{Piece, Place};
+use crate::search::passage::{Piece, Place, under_heading};
 use crate::search::reader::NoDocument;
 use crate::store::{ClaimedFile, NewChunk};
 
@@ -114,7 +114,7 @@ fn as_stored(index: usize, chunk: Chunk) -> Result<NewChunk, Stop> {
     Ok(NewChunk {
         index: i64::try_from(index).unwrap_or(i64::MAX),
         place: place.to_text()?,
-        words: words(&chunk.text),
+        words: words(&under_heading(chunk.place.heading.as_deref(), &chunk.text)),
         content: chunk.text,
     })
 }
