@@ -47,7 +47,9 @@ pub async fn settle(tx: &mut Writing, clock: &Clock, new: NewToolResources) -> R
 pub async fn refuse_missing(tx: &mut Writing, resources: &ToolResources, now: UnixSeconds) -> Result<()> {
     let stores = resources.file_search.iter().flat_map(|search| &search.vector_store_ids);
     for store in stores {
-        tx.store_key(&VectorStoreId::parse(store)?).await?;
+        // What is no id names nothing that is there.
+        let id = VectorStoreId::parse(store).map_err(|_| wire::Error::missing("vector store", store))?;
+        tx.store_key(&id).await?;
     }
     let files = resources.code_interpreter.iter().flat_map(|code| &code.file_ids);
     for file in files {
