@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 
 const { BASE_URL, MODEL, SDK, SDK_FOLDER, TRAFFIC } = process.env;
 const require = createRequire(`${SDK_FOLDER}/package.json`);
-export const OpenAI = require('openai').default;
+export const { default: OpenAI, toFile } = require('openai');
 export const model = MODEL;
 
 function enter(request, response, chunks, aborted) {
@@ -94,3 +94,5 @@ export function outputsFor(run, ...outputs) {
   const calls = run.required_action.submit_tool_outputs.tool_calls;
   return calls.map((call, index) => ({ tool_call_id: call.id, output: outputs[index] }));
 }
+
+export const deleteFile = (id) => (isOld ? client.files.del(id) : client.files.delete(id));

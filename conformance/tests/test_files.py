@@ -274,6 +274,26 @@ def test_other_methods_are_refused_in_words(http: httpx.Client, method: str) -> 
     assert http.request(method, "/files").json()["error"]["code"] == "method_not_supported"
 
 
+@pytest.mark.once
+def test_the_same_file_is_uploaded_once(
+    servers: Any, own_server: Adjutant, ledger: Ledger
+) -> None:
+    """However a client writes the form anew; another file under the same key is refused."""
+    http = http_client(own_server.base_url, ledger)
+    headers = {"Idempotency-Key": "once-and-only"}
+
+    def send(content: bytes, name: str = "a.txt", purpose: str = "vision") -> Any:
+        form = {"data": {"purpose": purpose}, "files": {"file": (name, content)}}
+        return http.post("/files", **form, headers=headers)
+
+    first = send(b"hello")
+    assert send(b"hello").content == first.content
+    for other in (send(b"hallo"), send(b"hello", "b.txt"), send(b"hello", purpose="batch")):
+        assert_refused(other, 400, "idempotency_key_reused", None)
+    assert http.get("/files").json()["data"] == [first.json()]
+    nothing_else_is_left(servers, own_server, 1)
+
+
 # -- limits ----------------------------------------------------------------------------
 
 

@@ -161,6 +161,7 @@ pub struct EmbeddingsConfig {
 pub struct RunsConfig {
     pub expires_seconds: i64,
     pub busy_threads: Busy,
+    pub image_bytes: i64,
     pub lease_seconds: u64,
     pub keepalive_seconds: u64,
 }

@@ -20,7 +20,7 @@ use crate::blobs::{self, Blobs, Content};
 use crate::clock::Clock;
 use crate::fault::Result;
 use crate::ids::{fresh, hex};
-use crate::store::{Project, Store};
+use crate::store::{Once, Project, Store};
 
 /// What files need.
 pub struct Files {
@@ -73,10 +73,11 @@ impl Files {
     ///
     /// # Errors
     /// Where the database fails.
-    pub async fn add(&self, project: &Project, new: CreateFile, received: Received) -> Result<File> {
+    pub async fn add(&self, once: &Once, new: CreateFile, received: Received) -> Result<File> {
         let file = new.into_file(fresh(), received.bytes(), self.clock.seconds());
-        let mut tx = self.store.write(project).await?;
+        let mut tx = self.store.write_once(once).await?;
         tx.add_file(&file, self.clock.position(), received.key()).await?;
+        tx.remember(once, &file).await?;
         tx.commit().await?;
         Ok(file)
     }

@@ -9,13 +9,20 @@ use axum::http::Response;
 use axum::http::header::{CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 
 use super::extract::{Caller, Json, Path, Query};
-use super::{filename, form};
+use super::form::{self, Form, Wanted};
+use super::{filename, once};
 use crate::app::App;
 use crate::fault::Result;
+use crate::store::{Idempotency, Once};
 
 pub(super) async fn create(app: App, Caller(project): Caller, request: Request) -> Result<Json<File>> {
-    let (new, received) = form::receive::<CreateFile>(&app.files, request, "file", app.file_bytes).await?;
-    Ok(Json(app.files.add(&project, new, received).await?))
+    let key = once::key(request.headers())?;
+    let path = request.uri().path().to_owned();
+    let wanted = Wanted { file: "file", most_bytes: app.file_bytes, digest: key.is_some() };
+    let form: Form<CreateFile> = form::receive(&app.files, request, wanted).await?;
+    let now = app.clock.seconds();
+    let key = key.map(|key| Idempotency::new(&key, &path, &form.digest.unwrap_or_default(), now));
+    Ok(Json(app.files.add(&Once { project, key }, form.fields, form.file).await?))
 }
 
 pub(super) async fn list(

@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use multer::{Field, Multipart};
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::filename;
 use crate::fault::{Fault, Result};
@@ -27,18 +28,32 @@ const FIELD_BYTES: usize = 64 << 10;
 /// What a form may have beside its file.
 const FRAME_BYTES: i64 = 1 << 20;
 
-/// Reads a form to its end. Its file is the field of this name, at most so many bytes long; the form's shape has
-/// the file's name in that place.
+/// A form that was read to its end.
+pub(super) struct Form<T> {
+    pub(super) fields: T,
+    pub(super) file: Received,
+    /// What tells it from other forms, where that was asked for: a hash of all that it says, whatever stands
+    /// between its fields.
+    pub(super) digest: Option<Vec<u8>>,
+}
+
+/// Which form is read.
+pub(super) struct Wanted {
+    /// The field that is the file. The form's shape has the file's name in its place.
+    pub(super) file: &'static str,
+    /// The longest file.
+    pub(super) most_bytes: i64,
+    /// Whether a digest is wanted.
+    pub(super) digest: bool,
+}
+
+/// Reads a form to its end.
 ///
 /// # Errors
 /// 400 where it is no form, or not of that shape; 413 where the file is too long. Then nothing is left of it.
-pub(super) async fn receive<T: Checked>(
-    files: &Files,
-    request: Request,
-    file: &'static str,
-    most_bytes: i64,
-) -> Result<(T, Received)> {
-    let (mut form, unread) = open(request, file, most_bytes)?;
+pub(super) async fn receive<T: Checked>(files: &Files, request: Request, wanted: Wanted) -> Result<Form<T>> {
+    let (mut form, unread) = open(request, wanted.file, wanted.most_bytes)?;
+    let mut digest = wanted.digest.then(Sha256::new);
     let mut fields = Map::new();
     let mut received = None;
     while let Some(field) = form.next_field().await.map_err(unreadable)? {
@@ -52,17 +67,20 @@ pub(super) async fn receive<T: Checked>(
             )
             .into());
         }
-        if name == file {
+        if name == wanted.file {
             fields.insert(name, Value::String(filename::of(&field)));
-            received = Some(receive_file(files, field, &unread, most_bytes).await?);
+            received = Some(receive_file(files, field, &unread, wanted.most_bytes, digest.as_mut()).await?);
         } else {
             T::SHAPE.enter_text(&mut fields, &name, text(field, &unread).await?);
         }
     }
+    if let Some(digest) = &mut digest {
+        digest.update(serde_json::to_vec(&fields)?);
+    }
     let fields = T::read(Value::Object(fields))?;
-    let received =
+    let file =
         received.ok_or_else(|| anyhow::anyhow!("a form without a file has the shape of one with it"))?;
-    Ok((fields, received))
+    Ok(Form { fields, file, digest: digest.map(|digest| digest.finalize().to_vec()) })
 }
 
 fn open(request: Request, file: &str, most_bytes: i64) -> Result<(Multipart<'static>, Arc<AtomicUsize>)> {
@@ -88,11 +106,15 @@ async fn receive_file(
     mut field: Field<'static>,
     unread: &AtomicUsize,
     most_bytes: i64,
+    mut digest: Option<&mut Sha256>,
 ) -> Result<Received> {
     let name = field.name().unwrap_or_default().to_owned();
     let mut incoming = files.receive().await?;
     while let Some(piece) = field.chunk().await.map_err(unreadable)? {
         unread.store(0, Ordering::Relaxed);
+        if let Some(digest) = &mut digest {
+            digest.update(&piece);
+        }
         incoming.write(piece).await?;
         if incoming.bytes() > most_bytes {
             return Err(too_long(&name, most_bytes).into());

@@ -3,8 +3,8 @@
 use adjutant_wire as wire;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::Response;
 use axum::http::header::HeaderValue;
+use axum::http::{HeaderMap, Response};
 use axum::middleware::Next;
 use serde::Deserialize;
 
@@ -23,9 +23,7 @@ pub(super) async fn once(
     request: Request,
     next: Next,
 ) -> Result<Response<Body>> {
-    let Some(key) = request.headers().get("idempotency-key").map(checked).transpose()? else {
-        return Ok(next.run(request).await);
-    };
+    let Some(key) = key(request.headers())? else { return Ok(next.run(request).await) };
     let (mut parts, body) = request.into_parts();
     // It was read within the limit before it came here.
     let body = to_bytes(body, usize::MAX).await.map_err(|error| Fault::Broken(error.into()))?;
@@ -37,6 +35,11 @@ pub(super) async fn once(
         parts.extensions.insert(key);
     }
     Ok(next.run(Request::from_parts(parts, Body::from(body))).await)
+}
+
+/// The key of a request, if it has one.
+pub(super) fn key(headers: &HeaderMap) -> wire::Result<Option<String>> {
+    headers.get("idempotency-key").map(checked).transpose()
 }
 
 fn checked(key: &HeaderValue) -> wire::Result<String> {

@@ -5,7 +5,7 @@ use adjutant_wire::uploads::{AddPart, CompleteUpload, CreateUpload, PART_BYTES, 
 use axum::extract::Request;
 
 use super::extract::{Caller, Json, Path};
-use super::form;
+use super::form::{self, Form, Wanted};
 use crate::app::App;
 use crate::fault::Result;
 use crate::store::Once;
@@ -21,8 +21,9 @@ pub(super) async fn add_part(
     request: Request,
 ) -> Result<Json<Part>> {
     app.files.refuse_ended(&project, &id).await?;
-    let (_, received) = form::receive::<AddPart>(&app.files, request, "data", PART_BYTES).await?;
-    Ok(Json(app.files.add_part(&project, &id, received).await?))
+    let wanted = Wanted { file: "data", most_bytes: PART_BYTES, digest: false };
+    let form: Form<AddPart> = form::receive(&app.files, request, wanted).await?;
+    Ok(Json(app.files.add_part(&project, &id, form.file).await?))
 }
 
 pub(super) async fn complete(

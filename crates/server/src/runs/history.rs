@@ -24,7 +24,7 @@ const LONGEST_PAGE: i64 = 1_024;
 const FRAME_TOKENS: u64 = 8;
 
 /// What an image costs, about.
-const IMAGE_TOKENS: u64 = 1_000;
+pub(super) const IMAGE_TOKENS: u64 = 1_000;
 
 /// Something that was said or called, and where it stands in the thread.
 pub(super) enum Entry {

@@ -8,6 +8,7 @@ mod executor;
 mod follow;
 mod history;
 mod hosted;
+mod images;
 mod listener;
 mod machine;
 mod prompt;

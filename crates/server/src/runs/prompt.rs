@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::citations::{Sources, without_markers};
 use super::history::{self, Entry, History};
+use super::images::Images;
 use super::machine::End;
 use crate::fault::Result;
 use crate::store::Reading;
@@ -94,31 +95,43 @@ impl Terms {
     }
 }
 
-/// What the model is asked in a run's next turn, or how the run ends because nothing can be asked. `sources` are
-/// what the run has found so far.
-pub(super) async fn build(
+/// What of the thread the model reads in a run's next turn, or how the run ends because nothing fits.
+pub(super) async fn read(
     store: &mut Reading,
     run: &Run,
     terms: &Terms,
-    sources: &Sources,
-) -> Result<std::result::Result<ChatRequest, End>> {
-    let tools = terms.tools(run);
-    let described = serde_json::to_string(&tools)?;
+) -> Result<std::result::Result<Vec<Entry>, End>> {
+    let described = serde_json::to_string(&terms.tools(run))?;
     let instructions = terms.instructions(run);
-    let entries =
-        match history::newest(store, run, &[&instructions, &described], terms.room.for_prompt()).await? {
-            History::Fits(entries) => entries,
-            History::TooLong => return Ok(Err(terms.room.too_long())),
-        };
+    let fixed = [instructions.as_str(), described.as_str()];
+    Ok(match history::newest(store, run, &fixed, terms.room.for_prompt()).await? {
+        History::Fits(entries) => Ok(entries),
+        History::TooLong => Err(terms.room.too_long()),
+    })
+}
+
+/// What the model is asked. `sources` are what the run has found so far.
+pub(super) fn build(
+    run: &Run,
+    terms: &Terms,
+    sources: &Sources,
+    entries: &[Entry],
+    images: &Images,
+) -> ChatRequest {
+    let tools = terms.tools(run);
+    let instructions = terms.instructions(run);
     let mut messages = Vec::with_capacity(entries.len() + 1);
     if !instructions.is_empty() {
         messages.push(ChatMessage::System { content: instructions });
     }
-    for entry in &entries {
-        add(&mut messages, entry, run, sources);
+    for entry in entries {
+        match entry {
+            Entry::Message(_, message) => messages.extend(said(message, images)),
+            Entry::Calls(_, step) => add_calls(&mut messages, step, run, sources),
+        }
     }
     let calls_allowed = !tools.is_empty();
-    Ok(Ok(ChatRequest {
+    ChatRequest {
         model: run.model.clone(),
         messages,
         tool_choice: terms.choice(run).filter(|_| calls_allowed),
@@ -135,7 +148,7 @@ pub(super) async fn build(
         max_completion_tokens: terms.room.completion_tokens,
         wants_code: run.tools.contains(&Tool::CodeInterpreter {}),
         reasoning_effort: run.reasoning_effort.map(|effort| effort.as_str().to_owned()),
-    }))
+    }
 }
 
 /// How many tokens the next search of a run may bring: half of what the model can read beside the question and
@@ -146,15 +159,8 @@ pub(super) async fn room_for_found(store: &mut Reading, run: &Run, terms: &Terms
     Ok(history::room_beside_turn(store, run, &fixed, terms.room.for_prompt()).await? / 2)
 }
 
-fn add(messages: &mut Vec<ChatMessage>, entry: &Entry, run: &Run, sources: &Sources) {
-    match entry {
-        Entry::Message(_, message) => messages.extend(said(message)),
-        Entry::Calls(_, step) => add_calls(messages, step, run, sources),
-    }
-}
-
-fn said(message: &Message) -> Option<ChatMessage> {
-    let parts: Vec<ChatPart> = message.content.iter().map(part).collect();
+fn said(message: &Message, images: &Images) -> Option<ChatMessage> {
+    let parts: Vec<ChatPart> = message.content.iter().map(|content| part(content, images)).collect();
     let text = || {
         let texts = parts.iter().filter_map(|part| match part {
             ChatPart::Text { text } => Some(text.as_str()),
@@ -176,7 +182,7 @@ fn said(message: &Message) -> Option<ChatMessage> {
     }
 }
 
-fn part(content: &Content) -> ChatPart {
+fn part(content: &Content, images: &Images) -> ChatPart {
     match content {
         Content::Text { text } => ChatPart::Text { text: without_markers(text) },
         Content::Refusal { refusal } => ChatPart::Text { text: refusal.clone() },
@@ -186,10 +192,7 @@ fn part(content: &Content) -> ChatPart {
                 detail: Some(image_url.detail.as_str().to_owned()),
             },
         },
-        // Files are not built yet; the model had better know that something was there.
-        Content::ImageFile { image_file } => {
-            ChatPart::Text { text: format!("[The image {} cannot be shown here.]", image_file.file_id) }
-        }
+        Content::ImageFile { image_file } => images.part(image_file),
     }
 }
 

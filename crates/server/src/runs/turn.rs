@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 use super::citations::{Piece, Reader, Sources};
 use super::executor::{Executor, Stop, Work};
+use super::history::IMAGE_TOKENS;
+use super::images::Images;
 use super::machine::{self, End};
 use super::prompt::{self, Room};
 use super::tokens;
@@ -96,8 +98,13 @@ impl Executor {
         if terms.first && !terms.hosted.is_empty() {
             self.await_files(&stores).await?;
         }
-        let mut store = self.engine.store.read(self.lease.project()).await?;
-        prompt::build(&mut store, &self.run, &terms, sources).await?.map_err(Stop::End)
+        let (engine, project) = (&self.engine, self.lease.project());
+        let mut store = engine.store.read(project).await?;
+        let entries = prompt::read(&mut store, &self.run, &terms).await?.map_err(Stop::End)?;
+        // Images may take a while, and connections are few.
+        drop(store);
+        let images = Images::load(&engine.files, project, &entries, engine.settings.image_bytes).await?;
+        Ok(prompt::build(&self.run, &terms, sources, &entries, &images))
     }
 
     /// What the run may still read and write.
@@ -376,5 +383,18 @@ fn question(request: &ChatRequest) -> String {
 }
 
 fn size(request: &ChatRequest) -> u64 {
-    serde_json::to_string(&request.messages).map_or(0, |messages| tokens::estimate(&messages))
+    let part = |part: &ChatPart| match part {
+        ChatPart::Text { text } => tokens::estimate(text),
+        ChatPart::ImageUrl { .. } => IMAGE_TOKENS,
+    };
+    let message = |message: &ChatMessage| match message {
+        ChatMessage::User { content: ChatContent::Parts(parts) } => parts.iter().map(part).sum(),
+        ChatMessage::User { content: ChatContent::Text(_) }
+        | ChatMessage::System { .. }
+        | ChatMessage::Assistant { .. }
+        | ChatMessage::Tool { .. } => {
+            serde_json::to_string(message).map_or(0, |message| tokens::estimate(&message))
+        }
+    };
+    request.messages.iter().map(message).sum()
 }
