@@ -49,7 +49,8 @@ create table loose_blobs (
     blob text primary key,
     -- When anybody may delete it, in milliseconds since 1970. Who writes it moves this on; who deletes it, too.
     due_at bigint not null,
-    -- 1 once somebody has begun to delete it: then no row can get it any more.
+    -- 1 or 2 once somebody has begun to delete it: then no row can get it any more. 2 where nobody can be writing
+    -- it: a row held it, or it was deleted a day ago.
     condemned bigint not null
 );
 

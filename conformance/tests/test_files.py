@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,8 +16,9 @@ import pytest
 
 from harness import recorded
 from harness.ledger import Ledger
+from harness.scripted import ScriptedUpstream
 from harness.sdk import http_client, httpx, openai_client
-from harness.server import Adjutant
+from harness.server import BINARY, Adjutant
 from harness.story import wait_for
 
 HOUR = {"expires_after[anchor]": "created_at", "expires_after[seconds]": "3600"}
@@ -573,3 +576,70 @@ def test_without_a_key_nothing_is_read(servers: Any, db: str, ledger: Ledger) ->
     assert client.post("/files", **form).json()["error"]["code"] == "invalid_api_key"
     right = openai_client(server.base_url, ledger, "the-key")
     assert right.files.create(file=("a", b"x"), purpose="vision").bytes == 1
+
+
+# -- where the bytes are ---------------------------------------------------------------
+
+
+@pytest.mark.once
+def test_several_processes_keep_one_set_of_files(
+    servers: Any, db: str, tmp_path: Path, upstream: ScriptedUpstream, ledger: Ledger
+) -> None:
+    """What one took in another gives out, and what one left half-way when it died another deletes."""
+    if db == "sqlite":
+        pytest.skip("a SQLite database belongs to one process")
+    settings = {"ADJUTANT_RUNS_LEASE_SECONDS": "2", **servers.blob_settings("s3")}
+    here = servers.new(db, settings=settings)
+    there = Adjutant(
+        tmp_path,
+        upstream=upstream.base_url,
+        database_url=here._database_url,
+        settings=settings,
+    )
+    at_here, at_there = (http_client(one.base_url, ledger) for one in (here, there))
+    file = create(at_here, b"shared")["id"]
+    assert at_there.get(f"/files/{file}/content").content == b"shared"
+    with begin_upload(here, 20 * MEGABYTE):
+        wait_for_half_a_file(servers, here)
+        here.kill()
+    assert at_there.delete(f"/files/{file}").status_code == 200
+    create(at_there, b"alone")
+    nothing_else_is_left(servers, there, 1)
+    there.stop()
+
+
+def checked(settings: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **settings}
+    # Nothing is there to answer, and nobody asks it anything.
+    command = [str(BINARY), "check", "--data", str(folder), "--upstream", "http://127.0.0.1:1/v1"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.once
+def test_check_says_whether_the_bucket_answers(servers: Any, tmp_path: Path) -> None:
+    settings = servers.blob_settings("s3")
+    done = checked(settings, tmp_path)
+    url = settings["ADJUTANT_BLOBS"]
+    assert f"Keeps the bytes of files in `{url}`, which answers." in done.stdout, done.stderr
+    assert servers.s3.objects(url) == [], "it leaves nothing behind"
+    assert "Keeps the bytes of files in the folder" in checked({}, tmp_path).stdout
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"AWS_SECRET_ACCESS_KEY": "not-the-secret"},
+        {"ADJUTANT_BLOBS": "s3://no-such-bucket/prefix"},
+        {"ADJUTANT_BLOBS": "s3://"},
+    ],
+)
+def test_a_bucket_that_cannot_be_used_is_told_at_once(
+    servers: Any, tmp_path: Path, wrong: dict[str, str]
+) -> None:
+    settings = {**servers.blob_settings("s3"), **wrong}
+    done = checked(settings, tmp_path)
+    assert done.returncode == 1
+    told = "names no bucket" if settings["ADJUTANT_BLOBS"] == "s3://" else settings["ADJUTANT_BLOBS"]
+    assert told in done.stderr
+    assert settings["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr

@@ -6,6 +6,9 @@ use std::time::Duration;
 use super::Files;
 use crate::fault::Result;
 
+/// In milliseconds.
+const DAY: i64 = 24 * 60 * 60 * 1_000;
+
 /// How often it is looked whether anything is due, when nobody says so.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -57,6 +60,6 @@ impl Files {
                 Err(error) => tracing::warn!("{error:#}"),
             }
         }
-        self.store.forget_blobs(&deleted).await
+        self.store.forget_blobs(&deleted, self.clock.milliseconds() + DAY).await
     }
 }

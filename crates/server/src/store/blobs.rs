@@ -49,7 +49,8 @@ impl Store {
     pub async fn condemn_blobs(&self, now: i64, until: i64) -> Result<Vec<String>> {
         let mut open = self.writer.begin().await?;
         let keys: Vec<(String,)> = sqlx::query_as(
-            "update loose_blobs set condemned = 1, due_at = $1 where due_at <= $2 and blob in \
+            "update loose_blobs set due_at = $1, condemned = case when condemned = 0 then 1 else condemned end \
+             where due_at <= $2 and blob in \
              (select blob from loose_blobs where due_at <= $2 order by due_at limit $3) returning blob",
         )
         .bind(until)
@@ -61,11 +62,17 @@ impl Store {
         Ok(keys.into_iter().map(|(key,)| key).collect())
     }
 
-    /// Forgets condemned keys whose blobs have been deleted.
-    pub async fn forget_blobs(&self, keys: &[String]) -> Result<()> {
+    /// Forgets condemned keys whose blobs have been deleted. Those that no row ever held are deleted once more, at
+    /// `again`: a writer that was only very slow may have gone on until then.
+    pub async fn forget_blobs(&self, keys: &[String], again: i64) -> Result<()> {
         let mut open = self.writer.begin().await?;
         for key in keys {
-            sqlx::query("delete from loose_blobs where blob = $1")
+            sqlx::query("delete from loose_blobs where blob = $1 and condemned = 2")
+                .bind(key.clone())
+                .execute(open.connection())
+                .await?;
+            sqlx::query("update loose_blobs set condemned = 2, due_at = $1 where blob = $2")
+                .bind(again)
                 .bind(key.clone())
                 .execute(open.connection())
                 .await?;
@@ -93,7 +100,7 @@ impl Writing {
 
     /// Condemns the key of a row that this transaction takes away.
     pub(super) async fn condemn_blob(&mut self, blob: &str) -> Result<()> {
-        sqlx::query("insert into loose_blobs (blob, due_at, condemned) values ($1, 0, 1)")
+        sqlx::query("insert into loose_blobs (blob, due_at, condemned) values ($1, 0, 2)")
             .bind(blob.to_owned())
             .execute(self.connection())
             .await?;

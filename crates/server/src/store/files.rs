@@ -311,7 +311,14 @@ mod tests {
         // Until 2,000 it is another's to delete; had that one died, it would be anybody's then.
         assert!(store.condemn_blobs(1_999, 3_000).await.unwrap().is_empty());
         assert_eq!(store.condemn_blobs(2_000, 3_000).await.unwrap(), ["late"]);
-        store.forget_blobs(&["late".to_owned()]).await.unwrap();
-        assert!(store.condemn_blobs(9_000, 9_001).await.unwrap().is_empty());
+        store.forget_blobs(&["late".to_owned()], 9_000).await.unwrap();
+        assert!(store.condemn_blobs(8_999, 9_000).await.unwrap().is_empty());
+        assert_eq!(
+            store.condemn_blobs(9_000, 9_500).await.unwrap(),
+            ["late"],
+            "its writer may have woken up"
+        );
+        store.forget_blobs(&["late".to_owned()], 10_000).await.unwrap();
+        assert!(store.condemn_blobs(99_000, 99_001).await.unwrap().is_empty());
     }
 }

@@ -139,7 +139,7 @@ impl Writing {
     async fn drop_parts(&mut self, upload: &UploadId) -> Result<()> {
         for statement in [
             "insert into loose_blobs (blob, due_at, condemned) \
-             select blob, 0, 1 from upload_parts where upload_id = $1 and project = $2",
+             select blob, 0, 2 from upload_parts where upload_id = $1 and project = $2",
             "delete from upload_parts where upload_id = $1 and project = $2",
         ] {
             sqlx::query(statement)
