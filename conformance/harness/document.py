@@ -19,7 +19,7 @@ from harness import schema
 
 Json = dict[str, Any]
 # What the server has of the document.
-SERVED = ("/assistants", "/threads", "/models")
+SERVED = ("/assistants", "/threads", "/models", "/vector_stores", "/files", "/uploads")
 # Only models that were tuned at OpenAI can be deleted, and there are none here.
 NEVER = ("delete", "/models/{model}")
 
@@ -51,11 +51,19 @@ def _integers_fit_a_machine(request: Json) -> None:
         request.setdefault("maximum", 2**63 - 1)
 
 
+def _chunks_overlap_by_half_at_most(request: Json) -> None:
+    """By half of each chunk, which no schema can say; this one says it of the longest."""
+    if "chunk_overlap_tokens" in request.get("properties", {}):
+        overlap = {"type": "integer", "minimum": 0, "maximum": 2048}
+        request["properties"]["chunk_overlap_tokens"] = overlap
+
+
 EACH: list[Callable[[Json], None]] = [
     _unknown_keys_are_refused,
     _null_means_default,
     _metadata_has_limits,
     _integers_fit_a_machine,
+    _chunks_overlap_by_half_at_most,
 ]
 
 
@@ -142,12 +150,58 @@ def _messages_say_something(schemas: Json) -> None:
     schemas["CreateThreadAndRunRequest"]["properties"]["model"] = model
 
 
-def _hosted_tools_are_not_whole_yet(schemas: Json) -> None:
-    """Stores made in passing come with vector stores."""
-    for name in ("CreateAssistantRequest", "CreateThreadRequest"):
-        resources = schemas[name]["properties"]["tool_resources"]["anyOf"][0]["properties"]
-        resources["file_search"]["properties"].pop("vector_stores")
-        resources["file_search"].pop("oneOf")
+def _uploads_have_something_in_them(schemas: Json) -> None:
+    """The document lets a file be without a name, and an upload without a part; 8 GB are prose."""
+    upload = schemas["CreateUploadRequest"]["properties"]
+    upload["filename"]["minLength"] = upload["mime_type"]["minLength"] = 1
+    upload["bytes"] |= {"minimum": 1, "maximum": 8 << 30}
+    parts = schemas["CompleteUploadRequest"]["properties"]["part_ids"]
+    parts |= {"minItems": 1, "items": {"type": "string", "pattern": "^part_[a-z0-9]+$"}}
+
+
+def _searches_ask_something(schemas: Json) -> None:
+    """The document has `minItems` where it means the list of queries, or their length."""
+    query = schemas["VectorStoreSearchRequest"]["properties"]["query"]["oneOf"]
+    query[0]["minLength"] = 1
+    query[1] |= {"minItems": 1, "items": {"type": "string", "minLength": 1}}
+
+
+def _filters_compare_like_with_like(schemas: Json) -> None:
+    """The document lets `eq` compare with a list, and `in` with a word."""
+    key = {"type": "string", "minLength": 1}
+    word = {"oneOf": [{"type": "string"}, {"type": "number"}, {"type": "boolean"}]}
+    schemas["ComparisonFilter"] = {
+        "oneOf": [
+            {
+                "type": "object",
+                "properties": {
+                    "type": {"type": "string", "enum": types},
+                    "key": key,
+                    "value": value,
+                },
+                "required": ["type", "key", "value"],
+            }
+            for types, value in (
+                (["eq", "ne", "gt", "gte", "lt", "lte"], word),
+                (["in", "nin"], {"type": "array", "items": word}),
+            )
+        ]
+    }
+
+
+def _batches_are_of_one_kind(schemas: Json) -> None:
+    """The document says in prose that `file_ids` and `files` exclude each other."""
+    batch = schemas["CreateVectorStoreFileBatchRequest"]
+    properties = batch["properties"]
+    batch.clear()
+    batch["oneOf"] = [
+        {
+            "type": "object",
+            "properties": {key: inner for key, inner in properties.items() if key != other},
+            "required": [kind],
+        }
+        for kind, other in (("files", "file_ids"), ("file_ids", "files"))
+    ]
 
 
 SOME: list[Callable[[Json], None]] = [
@@ -158,20 +212,30 @@ SOME: list[Callable[[Json], None]] = [
     _outputs_name_their_call,
     _attachments_name_their_file,
     _messages_say_something,
-    _hosted_tools_are_not_whole_yet,
+    _uploads_have_something_in_them,
+    _searches_ask_something,
+    _filters_compare_like_with_like,
+    _batches_are_of_one_kind,
 ]
 
 
-LISTED = {"assistants": "asst", "messages": "msg", "runs": "run", "steps": "step"}
+LISTED = {
+    "assistants": "asst_",
+    "messages": "msg_",
+    "runs": "run_",
+    "steps": "step_",
+    "vector_stores": "vs_",
+    "files": "file-",
+}
 
 
 def _queries_have_limits(path: str, parameter: Json) -> None:
     """Contract §1. The document tells the range in prose, and nothing of the form of ids."""
     if parameter["name"] == "limit":
-        parameter["schema"] |= {"minimum": 1, "maximum": 100}
+        parameter["schema"] |= {"minimum": 1, "maximum": 10_000 if path == "/files" else 100}
     if parameter["name"] in {"after", "before", "run_id"}:
-        prefix = "run" if parameter["name"] == "run_id" else LISTED[path.rpartition("/")[2]]
-        parameter["schema"] |= {"pattern": f"^{prefix}_[a-zA-Z0-9]+$"}
+        prefix = "run_" if parameter["name"] == "run_id" else LISTED[path.rpartition("/")[2]]
+        parameter["schema"] |= {"pattern": f"^{prefix}[a-zA-Z0-9]+$"}
 
 
 # -- the document ----------------------------------------------------------------------
@@ -183,7 +247,7 @@ def requests() -> Json:
         path: {
             method: _asked(path, operation)
             for method, operation in operations.items()
-            if (method, path) != NEVER
+            if (method, path) != NEVER and _is_json(operation)
         }
         for path, operations in whole["paths"].items()
         if path.startswith(SERVED)
@@ -206,14 +270,24 @@ def requests() -> Json:
     }
 
 
+def _is_json(operation: Json) -> bool:
+    """Files come as multipart, of which the tests of files and uploads are."""
+    return (
+        "application/json"
+        in operation.get("requestBody", {"content": ["application/json"]})["content"]
+    )
+
+
 def _asked(path: str, operation: Json) -> Json:
     """The half of an operation that is the client's; answers are judged by `schema.py`."""
-    # What is included of a step comes with `file_search`.
-    parameters = [each for each in operation.get("parameters", []) if each["name"] != "include[]"]
-    for parameter in parameters:
+    for parameter in operation.get("parameters", []):
         _queries_have_limits(path, parameter)
-    kept = {key: operation[key] for key in ("operationId", "requestBody") if key in operation}
-    return {**kept, "parameters": parameters, "responses": {"200": {"description": "An answer."}}}
+    kept = {
+        key: operation[key]
+        for key in ("operationId", "parameters", "requestBody")
+        if key in operation
+    }
+    return {**kept, "responses": {"200": {"description": "An answer."}}}
 
 
 def _reachable(value: Any, schemas: Json, seen: set[str] | None = None) -> set[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.scripted import Answer, Call, Seen
+from harness.shelf import Shelf
 from harness.story import Story, function_tool, wait_for
 
 
@@ -33,11 +34,16 @@ class World:
             "requires_action": lambda: self._make("requires_action", "Call."),
             "in_progress": lambda: self._make("in_progress", "Half."),
             "cancelled": self._make_cancelled,
+            "on the shelf": self._make_shelf,
         }
+        # Whatever names a file or a store finds these.
+        self._shelf: Place | None = None
 
-    @property
-    def states(self) -> list[str]:
-        return list(self._ways)
+    def states(self, path: str) -> list[str]:
+        """The states that may matter to a path."""
+        if path.startswith(("/vector_stores", "/files", "/uploads")):
+            return ["on the shelf"]
+        return [state for state in self._ways if state != "on the shelf"]
 
     def place(self, state: str) -> Place:
         """The place in this state, until it is spent."""
@@ -58,8 +64,21 @@ class World:
             if (now := self._look(place)) != self._before[state]
         ]
 
+    def names(self, place: Place, key: str) -> str | None:
+        """What a request on a place means by a key of its body."""
+        if key in {"file_id", "file_ids", "vector_store_id", "vector_store_ids"}:
+            self._shelf = self._shelf or self._make_shelf()
+            place = self._shelf
+        return place.ids.get(key.removesuffix("s"))
+
     def _look(self, place: Place) -> Any:
-        story, thread = self._story, place.ids["thread_id"]
+        story, thread = self._story, place.ids.get("thread_id")
+        if thread is None:
+            store = place.ids["vector_store_id"]
+            return [
+                Shelf(story.client).stores.retrieve(store).name,
+                story.client.files.retrieve(place.ids["file_id"]),
+            ]
         messages = story.threads.messages.list(thread, limit=100)
         return [
             story.client.beta.assistants.retrieve(place.ids["assistant_id"]),
@@ -89,6 +108,26 @@ class World:
         steps = wait_for(lambda: story.steps(run), bool, "the run's first step")
         calls = run.required_action.submit_tool_outputs.tool_calls if run.required_action else []
         return Place({**ids, "run_id": run.id, "step_id": steps[0].id}, [call.id for call in calls])
+
+    def _make_shelf(self) -> Place:
+        shelf = Shelf(self._story.client)
+        store = shelf.store()
+        file = shelf.file("The ferry leaves at nine.")
+        batch = shelf.stores.file_batches.create_and_poll(
+            store, file_ids=[file], poll_interval_ms=20
+        )
+        upload = self._story.client.uploads.create(
+            bytes=3, filename="a.txt", mime_type="text/plain", purpose="assistants"
+        )
+        part = self._story.client.uploads.parts.create(upload.id, data=b"abc")
+        ids = {
+            "vector_store_id": store,
+            "file_id": file,
+            "batch_id": batch.id,
+            "upload_id": upload.id,
+            "part_id": part.id,
+        }
+        return Place(ids)
 
     def _make_cancelled(self) -> Place:
         made = self._make("requires_action", "Call.")

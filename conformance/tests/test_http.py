@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -294,6 +295,18 @@ def test_a_body_that_never_ends_is_cut_off(http: httpx.Client) -> None:
     except httpx.TransportError:
         return  # Hung up on: it was refused, too.
     assert status == 413
+
+
+@pytest.mark.parametrize("path", ["/assistants", "/files", "/vector_stores", "/models"])
+def test_a_body_where_none_is_wanted_does_no_harm(server: Adjutant, path: str) -> None:
+    """The connection stays, and the next request on it is answered."""
+    host = server.address.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=20)
+    for _ in range(3):
+        connection.request("GET", f"/v1{path}", body=b" " * (1 << 20))
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (200, None)
+        answer.read()
 
 
 # -- doors for other clients -----------------------------------------------------------

@@ -9,8 +9,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
@@ -36,9 +37,20 @@ OPERATIONS = {
 }
 # In the place of an id: with the right prefix, or without.
 NONSENSE = ["{}_abc123", "new", "{}_", "{}_\0", "{}_" + "9" * 5000, "{}_한국", "%", " "]
-PREFIXES = {"assistant_id": "asst", "message_id": "msg"}
-# Strict schemas have rules that no schema of a request can say.
-BEYOND_THE_DOCUMENT = {"invalid_function_parameters", "invalid_json_schema"}
+PREFIXES = {
+    "assistant_id": "asst",
+    "message_id": "msg",
+    "vector_store_id": "vs",
+    "batch_id": "vsfb",
+}
+# What no schema of a request can say, by code and param: the rules of strict schemas, what is half
+# of a chunk, and what an upload holds.
+BEYOND_THE_DOCUMENT = re.compile(
+    r"invalid_function_parameters .*parameters|invalid_json_schema .*schema"
+    r"|invalid_value (.*chunk_overlap_tokens|md5)"
+)
+# Files for assistants cannot be downloaded; others are, in the tests of files.
+NEVER_ANSWERED = {"GET /files/{file_id}/content"}
 
 
 def made_up(examples: int, *more: Phase) -> Any:
@@ -56,7 +68,12 @@ class Request:
     """A made-up request on the objects of a place; the id named `wrong` is nonsense."""
 
     def __init__(
-        self, case: Case, place: Place, wrong: str | None = None, nonsense: str = NONSENSE[0]
+        self,
+        case: Case,
+        world: World,
+        place: Place,
+        wrong: str | None = None,
+        nonsense: str = NONSENSE[0],
     ) -> None:
         self.method, self._template = case.method, case.path
         self._query = list(query_of(case))
@@ -69,15 +86,14 @@ class Request:
         self._body = {} if case.body is NOT_SET else whole(case.body)
         self.is_allowed = document.allows(self.method, self._template, self._query, self._body)
         if self.is_allowed:
-            self._name_what_is_there(place)
+            self._name_what_is_there(world, place)
 
-    def _name_what_is_there(self, place: Place) -> None:
+    def _name_what_is_there(self, world: World, place: Place) -> None:
         """Nobody could make up the ids that a query or a body must hold."""
         listed = self._template.rpartition("/")[2].removesuffix("s") + "_id"
         cursors = {"after": listed, "before": listed, "run_id": "run_id"}
         self._query = [(k, place.ids.get(cursors.get(k), text)) for k, text in self._query]
-        if "assistant_id" in self._body:
-            self._body["assistant_id"] = place.ids["assistant_id"]
+        self._body = named(self._body, lambda key: world.names(place, key))
         if self._body.get("tool_outputs") and place.call_ids:
             given = itertools.cycle(self._body["tool_outputs"])
             outputs = [{**next(given), "tool_call_id": id} for id in place.call_ids]
@@ -91,6 +107,23 @@ class Request:
         note(f"{self.method} {self.path} {self._query} {self._body!r}")
         body = self._body if isinstance(self._body, bytes) else json.dumps(self._body).encode()
         return http.request(self.method, self.path, params=self._query, content=body)
+
+
+def named(value: Any, name: Callable[[str], str | None]) -> Any:
+    """The value with other ids under the keys that hold some."""
+    if isinstance(value, list):
+        return [named(item, name) for item in value]
+    if not isinstance(value, dict):
+        return value
+    made = {}
+    for key, inner in value.items():
+        if isinstance(inner, str) and key.endswith("_id"):
+            made[key] = name(key) or inner
+        elif isinstance(inner, list) and inner and key.endswith("_ids"):
+            made[key] = [name(key) or inner[0]]
+        else:
+            made[key] = named(inner, name)
+    return made
 
 
 def query_of(case: Case) -> Iterator[tuple[str, str]]:
@@ -124,9 +157,10 @@ class Judge:
         if not request.is_allowed or not request.is_there:
             assert 400 <= answer.status_code < 500, "what may not be asked was answered"
         elif answer.status_code != 200:
-            code = answer.json()["error"]["code"]
-            by_state = code in {None, "invalid_thread"}
-            assert by_state or code in BEYOND_THE_DOCUMENT, "what may be asked was refused"
+            error = answer.json()["error"]
+            by_state = error["code"] in {None, "invalid_thread"}
+            why = f"{error['code']} {error['param']}"
+            assert by_state or BEYOND_THE_DOCUMENT.fullmatch(why), "what may be asked was refused"
         return answer
 
     def has(self, path: str) -> bool:
@@ -158,33 +192,33 @@ def test_what_may_be_asked_is_answered(world: World, judge: Judge, label: str) -
     allowed = operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
     names = [parameter.name for parameter in operation.path_parameters]
     wrongs = st.sampled_from([None, None, None, *names])
-    state = "requires_action" if "submit" in label else None
-    states = st.sampled_from([state] if state else world.states)
+    states = ["requires_action"] if "submit" in label else world.states(operation.path)
 
-    @made_up(50, Phase.shrink)
-    @given(allowed, states, wrongs, st.sampled_from(NONSENSE))
+    @made_up(40, Phase.shrink)
+    @given(allowed, st.sampled_from(states), wrongs, st.sampled_from(NONSENSE))
     def ask(case: Case, state: str, wrong: str | None, nonsense: str) -> None:
         place = world.place(state)
-        request = Request(case, place, wrong, nonsense)
+        request = Request(case, world, place, wrong, nonsense)
         answer = judge.send(request)
         if request.method != "GET" and answer.status_code == 200:
             world.spend(place)
             judge.read_again(request, answer)
 
     ask()
-    assert judge.statuses[200], "the handler was never reached"
+    assert judge.statuses[200] or label in NEVER_ANSWERED, "the handler was never reached"
     assert not world.changes()
 
 
 @pytest.mark.parametrize("label", [label for label, o in OPERATIONS.items() if o.body or o.query])
 def test_what_may_not_be_asked_is_refused(world: World, judge: Judge, label: str) -> None:
-    forbidden = OPERATIONS[label].as_strategy(generation_mode=GenerationMode.NEGATIVE)
+    operation = OPERATIONS[label]
+    forbidden = operation.as_strategy(generation_mode=GenerationMode.NEGATIVE)
 
-    @made_up(60, Phase.shrink)
-    @given(forbidden, st.sampled_from(world.states))
+    @made_up(40, Phase.shrink)
+    @given(forbidden, st.sampled_from(world.states(operation.path)))
     def ask(case: Case, state: str) -> None:
         place = world.place(state)
-        request = Request(case, place)
+        request = Request(case, world, place)
         if judge.send(request).status_code == 200 and request.method != "GET":
             world.spend(place)
 
@@ -235,7 +269,7 @@ def test_in_any_order(world: World, judge: Judge, story: Story, state: str) -> N
     kinds = {
         label: operation.as_strategy(generation_mode=GenerationMode.POSITIVE)
         for label, operation in OPERATIONS.items()
-        if "model" not in label
+        if operation.path.startswith(("/assistants", "/threads"))
     }
 
     @made_up(15)
@@ -245,7 +279,7 @@ def test_in_any_order(world: World, judge: Judge, story: Story, state: str) -> N
         world.spend(place)
         for _ in range(12):
             case = data.draw(kinds[data.draw(st.sampled_from(list(kinds)))])
-            place = learned(place, judge.send(Request(case, place)))
+            place = learned(place, judge.send(Request(case, world, place)))
         if judge.has(f"/threads/{place.ids['thread_id']}"):
             assert_thread_still_works(story, place.ids["thread_id"])
 

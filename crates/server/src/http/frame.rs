@@ -69,8 +69,12 @@ pub(super) async fn read_body(State(app): State<App>, request: Request, next: Ne
 }
 
 /// Lets in who may come, and leaves the body to the handler, which reads it piece by piece: to its end, or until it
-/// refuses it. Then the connection is closed.
-pub(super) async fn leave_body(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
+/// refuses it. Then the connection is closed. What only reads has no body that a handler would look at.
+pub(super) async fn leave_body(app: State<App>, request: Request, next: Next) -> Response<Body> {
+    if request.method() == Method::GET {
+        return read_body(app, request, next).await;
+    }
+    let State(app) = app;
     if let Err(error) = admit(&app, request.headers()) {
         return last_answer(error);
     }
