@@ -110,6 +110,12 @@ def create_database(url: str, name: str) -> str:
     return f"{url}/{name}"
 
 
+def execute(url: str, statement: str) -> None:
+    """Does something to a database behind its server's back."""
+    command = [_installed() / "psql", "-X", "-q", "-d", url, "-c", statement]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
 def die_with_parent() -> None:
     """Called in the child before it becomes another program: no server outlives its test run."""
     if sys.platform == "linux":

@@ -620,6 +620,11 @@ class Checker:
         self._message.content.append(kept)
 
     def _grow_content(self, whole: Json, part: Json) -> None:
+        if part.get("type") == whole["type"] == "refusal":
+            is_text = isinstance(part.get("refusal"), str)
+            if self._require(is_text, "deltas", f"no refusal in {part}"):
+                whole["refusal"] += part["refusal"]
+            return
         if not self._require(
             part.get("type") == whole["type"] == "text", "deltas", f"cannot grow by {part}"
         ):

@@ -34,11 +34,6 @@ def test_an_assistant_comes_back_with_every_default_filled_in(http: httpx.Client
     }
 
 
-def test_ids_have_the_recorded_form(story: Story) -> None:
-    kind, _, rest = story.assistant().id.partition("_")
-    assert kind == "asst" and len(rest) == 24 and rest.isalnum()
-
-
 def test_everything_said_about_an_assistant_is_kept(http: httpx.Client) -> None:
     """Whatever a program stores it reads back unchanged, in any script."""
     said: Json = {
@@ -96,6 +91,27 @@ def test_tools_are_normalised_as_recorded(http: httpx.Client, given: Json, store
     if stored["type"] == "function":
         tool["function"].setdefault("description", None)
     assert tool == stored
+
+
+@pytest.mark.parametrize(
+    ("tools", "resources"),
+    [
+        (["code_interpreter"], {"code_interpreter": {"file_ids": []}}),
+        (["file_search"], {"file_search": {"vector_store_ids": []}}),
+        (
+            ["file_search", "code_interpreter"],
+            {"code_interpreter": {"file_ids": []}, "file_search": {"vector_store_ids": []}},
+        ),
+    ],
+)
+def test_hosted_tools_bring_their_resources(
+    http: httpx.Client, tools: list[str], resources: Json
+) -> None:
+    """Clients look for the lists of files and stores where a tool works on them."""
+    said = {"model": "m", "tools": [{"type": tool} for tool in tools]}
+    made = http.post("/assistants", json=said).json()
+    assert made["tool_resources"] == resources
+    assert http.get(f"/assistants/{made['id']}").json() == made
 
 
 def test_a_json_schema_keeps_its_key_order(http: httpx.Client) -> None:

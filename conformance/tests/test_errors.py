@@ -137,6 +137,9 @@ TABLE: dict[str, Row] = {
     "unknown to threads": unknown("/threads", {"colour": "red"}, "colour"),
     "unknown to messages": unknown(MESSAGES, {**HI, "file_ids": []}, "file_ids"),
     "unknown to runs": unknown(RUNS, {**BY, "colour": "red"}, "colour"),
+    "stores for a run on a thread that is there": unknown(
+        RUNS, {**BY, "tool_resources": {}}, "tool_resources"
+    ),
     "unknown to outputs": unknown(SUBMIT, {"tool_outputs": [], "colour": 1}, "colour"),
     "unknown deep inside": unknown(
         "/assistants",

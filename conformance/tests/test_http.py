@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
+import re
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,10 +17,12 @@ from typing import Any
 import openai
 import pytest
 
-from harness import recorded
+from harness import postgres, recorded
 from harness.ledger import Ledger
 from harness.sdk import BETA, http_client, httpx, openai_client
 from harness.server import BINARY, Adjutant
+from harness.shelf import Shelf
+from harness.story import Story, function_tool, wait_for
 
 pytestmark = pytest.mark.once
 Client = Callable[[str], httpx.Client]
@@ -152,6 +157,66 @@ def test_keys_of_one_project_share_everything(divided: Adjutant, ledger: Ledger)
     other = http_client(divided.base_url, ledger, "other-key-of-ada-0")
     thread = one.post("/threads").json()
     assert other.get(f"/threads/{thread['id']}").json() == thread
+
+
+# -- ids -------------------------------------------------------------------------------
+def test_ids_have_the_recorded_forms(story: Story, client: openai.OpenAI) -> None:
+    """A prefix and 24 letters and digits; newer kinds have 32 hexadecimal digits."""
+    story.model.calls("f").then_says("Hello.")
+    run = story.ask("Hi", assistant=story.assistant(tools=[function_tool("f")]))
+    (call,) = run.required_action.submit_tool_outputs.tool_calls
+    run = story.wait(story.submit(run, ""), "completed")
+    shelf = Shelf(client)
+    file, store = shelf.file("text"), shelf.store()
+    batch = shelf.stores.file_batches.create(store, file_ids=[file])
+    upload = client.uploads.create(
+        bytes=1, filename="a.txt", mime_type="text/plain", purpose="assistants"
+    )
+    part = client.uploads.parts.create(upload.id, data=b"a")
+    told = [
+        run.assistant_id,
+        run.thread_id,
+        run.id,
+        story.threads.messages.list(run.thread_id).data[0].id,
+        story.steps(run)[0].id,
+        call.id,
+        file,
+        *[store, batch.id, upload.id, part.id],
+    ]
+    forms = [
+        *(f"{kind}_[0-9A-Za-z]{{24}}" for kind in "asst thread run msg step call".split()),
+        "file-[0-9A-Za-z]{22}",
+        *(f"{kind}_[0-9a-f]{{32}}" for kind in "vs vsfb upload part".split()),
+    ]
+    wrong = [id for id, form in zip(told, forms, strict=True) if not re.fullmatch(form, id)]
+    assert not wrong
+
+
+# -- faults of ours --------------------------------------------------------------------
+@pytest.fixture
+def broken(servers: Any, db: str) -> Adjutant:
+    """A server whose database somebody has destroyed."""
+    server = servers.new(db)
+    if db == "sqlite":
+        (file,) = (server.folder / "data").glob("*.db")
+        with contextlib.closing(sqlite3.connect(file)) as database:
+            database.execute("drop table assistants")
+    else:
+        postgres.execute(server._database_url, "drop table assistants")
+    return server
+
+
+def test_a_fault_of_ours_is_told_as_recorded(broken: Adjutant, ledger: Ledger) -> None:
+    """Its cause stands in the log, under the id that the client is told, and nowhere else."""
+    ledger.expected_statuses.add(500)
+    answer = http_client(broken.base_url, ledger).get("/assistants")
+    error, theirs = answer.json()["error"], recorded.http_errors()["server error"]["body"]["error"]
+    beginning = theirs["message"].partition(" You can")[0]
+    assert (answer.status_code, error["message"].startswith(beginning)) == (500, True)
+    assert {**error, "message": None} == {**theirs, "message": None}
+    id = answer.headers["x-request-id"]
+    assert id in error["message"] and "assistants" not in error["message"]
+    wait_for(broken.tail, lambda log: f"{id}" in log, "the log to say why")
 
 
 # -- paths, methods, headers -----------------------------------------------------------

@@ -75,6 +75,18 @@ def test_errors_of_the_upstream_come_through(story: Story, ledger: Ledger, statu
     assert "Says the upstream." in error.value.body["message"]
 
 
+def test_clients_learn_when_to_ask_again(http: httpx.Client, model: Model) -> None:
+    """SDKs ask again after a 429 when its headers say; waiting does not fill an empty purse."""
+    body = {"model": model.name, "messages": []}
+    model.fails(429, code="rate_limit_exceeded", headers=(("retry-after", "7"),))
+    busy = http.post("/chat/completions", json=body)
+    assert (busy.headers["retry-after"], busy.headers.get("x-should-retry")) == ("7", None)
+    model.fails(429, code="insufficient_quota", type="insufficient_quota")
+    broke = http.post("/chat/completions", json=body)
+    assert (broke.status_code, broke.headers["x-should-retry"]) == (429, "false")
+    assert broke.json()["error"]["code"] == "insufficient_quota"
+
+
 @pytest.fixture(autouse=True)
 def broken_upstreams_show_as_5xx(ledger: Ledger) -> None:
     ledger.expected_statuses |= {500, 502, 503, 504}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import openai
 import pytest
 
-from harness.scripted import Usage
+from harness.scripted import Model, Usage, event_bytes
 from harness.sdk import httpx
 from harness.story import Story, function_tool
 
@@ -33,7 +34,7 @@ def test_a_new_run_is_queued_with_all_its_defaults(http: httpx.Client, story: St
     run_id, created_at = run.pop("id"), run.pop("created_at")
     assert run_id.startswith("run_")
     # A client for Rust cannot read null here, so a run without instructions says "".
-    assert run.pop("instructions") in {None, ""}
+    assert run.pop("instructions") == ""
     assert run == {
         "object": "thread.run",
         "assistant_id": assistant.id,
@@ -211,6 +212,42 @@ def test_a_thread_and_its_run_in_one_request(story: Story) -> None:
     assert story.wait(run).status == "completed"
     assert story.threads.retrieve(run.thread_id).metadata == {"a": "b"}
     assert story.messages(run.thread_id) == [("user", "Hi"), ("assistant", "Hello.")]
+
+
+def test_a_run_on_a_thread_that_is_made_for_it(story: Story) -> None:
+    """Without a word of its own the thread is empty; the assistant knows what to do."""
+    story.model.says("Once upon a time.")
+    assistant = story.assistant(instructions="Tell a story.")
+    run = story.wait(story.threads.create_and_run(assistant_id=assistant.id), "completed")
+    assert story.messages(run.thread_id) == [("assistant", "Once upon a time.")]
+
+
+def test_a_refusal_is_a_part_of_its_own(story: Story, http: httpx.Client) -> None:
+    """What the model will not say is no text; later runs hear that it was refused."""
+    story.model.sends(*refusal_of(story.model, "I cannot ", "help."))
+    story.model.says("As I said.")
+    thread, assistant = story.thread("Hi"), story.assistant()
+    events = story.stream(thread, assistant)
+    deltas = [event.data.delta.content for event in events if event.event.endswith("message.delta")]
+    assert [[part.model_dump() for part in parts] for parts in deltas] == [
+        [{"index": 0, "type": "refusal", "refusal": "I cannot "}],
+        [{"index": 0, "type": "refusal", "refusal": "help."}],
+    ]
+    (message, _) = http.get(f"/threads/{thread.id}/messages").json()["data"]
+    assert message["content"] == [{"type": "refusal", "refusal": "I cannot help."}]
+    assert message["status"] == "completed"
+    story.threads.messages.create(thread.id, role="user", content="And now?")
+    story.wait(story.run(thread, assistant), "completed")
+    assert story.model.requests[1].said[1] == ("assistant", "I cannot help.")
+
+
+def refusal_of(model: Model, *pieces: str) -> Iterator[bytes]:
+    """A model's answer that is no answer."""
+    for delta, finish in [*(({"refusal": piece}, None) for piece in pieces), ({}, "stop")]:
+        choice = {"index": 0, "delta": delta, "finish_reason": finish}
+        chunk = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": model.name}
+        yield event_bytes({**chunk, "choices": [choice]})
+    yield event_bytes("[DONE]")
 
 
 def test_a_run_copies_its_assistant(story: Story) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -352,6 +354,40 @@ def test_a_model_that_ends_after_the_run_was_cancelled(
     here.wait(run, "cancelled")
     assert {step.status for step in here.steps(run)} <= {"cancelled", "completed"}
     there.threads.messages.create(thread.id, role="user", content="Still there?")
+
+
+def test_a_stream_whose_worker_was_away_too_long(
+    servers: Any, tmp_path: Path, upstream: ScriptedUpstream, model: Model, ledger: Ledger, db: str
+) -> None:
+    """Another process has taken the run over: the stream says so, and SDKs raise what it says."""
+    if db == "sqlite":
+        pytest.skip("a SQLite database belongs to one process")
+    settings = {"ADJUTANT_LOG": "info", "ADJUTANT_RUNS_LEASE_SECONDS": "2"}
+    away = servers.new(db, settings=settings)
+    other = Adjutant(
+        tmp_path, upstream=upstream.base_url, database_url=away._database_url, settings=settings
+    )
+    try:
+        # The checkers would call a broken stream what it is.
+        here = Story(openai_client(away.base_url, Ledger()), model, ledger)
+        gate = model.gate()
+        model.says("Half a ", gate, "sentence.").then_says("Whole.")
+        thread = here.thread("Hi")
+        stream = here.runs.create(
+            thread_id=thread.id, assistant_id=here.assistant().id, stream=True
+        )
+        gate.wait_until_reached()
+        os.kill(away.pid, signal.SIGSTOP)
+        model.wait_for_requests(2)
+        there = Story(openai_client(other.base_url, ledger), model, ledger)
+        run = there.wait(there.runs.list(thread.id).data[0], "completed")
+        os.kill(away.pid, signal.SIGCONT)
+        gate.open()
+        with pytest.raises(openai.APIError, match=f"interrupted, the run was not: .*{run.id}"):
+            list(stream)
+        assert there.messages(thread.id) == [("user", "Hi"), ("assistant", "Whole.")]
+    finally:
+        other.stop()
 
 
 def test_cancel_a_waiting_run_from_another_process(two_doors: tuple[Story, Story]) -> None:

@@ -39,21 +39,35 @@ pub(super) fn polled<T: Serialize>(object: T, busy: bool) -> Response<Body> {
     response
 }
 
-impl IntoResponse for Fault {
-    fn into_response(self) -> Response<Body> {
-        let error = match self {
-            Self::Refused(error) => error,
-            Self::Answered(answer) => return json_text(StatusCode::OK, answer),
-            Self::Broken(error) => broken(&error),
-        };
-        let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        json(status, &error)
+/// A request's id: what the log calls it, and what its answer's header says.
+#[derive(Clone)]
+pub(super) struct RequestId(pub(super) String);
+
+impl RequestId {
+    pub(super) fn fresh() -> Self {
+        Self(format!("req_{}", hex()))
     }
 }
 
-/// The log reads what is wrong; the client, by which id to find it there.
-fn broken(error: &anyhow::Error) -> wire::Error {
-    let id = format!("req_{}", hex());
-    tracing::error!(request.id = %id, "a request could not be served: {error:#}");
-    wire::Error::server(&id)
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response<Body> {
+        match self {
+            Self::Refused(error) => refused(&error),
+            Self::Answered(answer) => json_text(StatusCode::OK, answer),
+            Self::Broken(error) => broken(&error),
+        }
+    }
+}
+
+fn refused(error: &wire::Error) -> Response<Body> {
+    json(StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error)
+}
+
+/// The log reads what is wrong; the client, by which id to find it there. The answer's header gets the same.
+fn broken(error: &anyhow::Error) -> Response<Body> {
+    let id = RequestId::fresh();
+    tracing::error!(request.id = %id.0, "a request could not be served: {error:#}");
+    let mut response = refused(&wire::Error::server(&id.0));
+    response.extensions_mut().insert(id);
+    response
 }

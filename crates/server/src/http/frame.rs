@@ -15,10 +15,10 @@ use axum::response::IntoResponse;
 use tokio::time::Instant;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use super::answer::RequestId;
 use super::extract::bearer;
 use crate::app::App;
 use crate::fault::{Fault, Result};
-use crate::ids::hex;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const PROCESSING: HeaderName = HeaderName::from_static("openai-processing-ms");
@@ -30,11 +30,11 @@ const ORGANIZATION: HeaderName = HeaderName::from_static("openai-organization");
 /// Adds the recorded headers and writes the log's line.
 pub(super) async fn frame(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
     let started = Instant::now();
-    let id = format!("req_{}", hex());
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let project = app.keys.project(bearer(request.headers())).ok();
     let mut response = next.run(request).await;
     let elapsed = started.elapsed();
+    let RequestId(id) = response.extensions_mut().remove().unwrap_or_else(RequestId::fresh);
     let headers = response.headers_mut();
     let mut insert = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {

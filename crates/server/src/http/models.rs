@@ -85,15 +85,28 @@ fn refuse_without_model(body: &Value) -> wire::Result<()> {
 
 async fn pass_on(app: &App, path: &str, body: Value) -> Result<Response<Body>> {
     refuse_without_model(&body)?;
-    let passed = app.upstreams.pass_on(path, body).await?;
+    let mut passed = app.upstreams.pass_on(path, body).await?;
     let mut response = Response::builder().status(passed.status());
     for name in ["content-type", "retry-after", "x-should-retry"] {
         if let Some(value) = passed.header(name) {
             response = response.header(name, value);
         }
     }
+    if passed.status() == 429 {
+        let refusal = passed.whole().await.map_err(|error| Fault::Broken(error.into()))?;
+        // SDKs ask again after a 429, unless they are told that no waiting helps.
+        if is_out_of_quota(&refusal) {
+            response = response.header("x-should-retry", "false");
+        }
+        return response.body(Body::from(refusal)).map_err(|error| Fault::Broken(error.into()));
+    }
     let pieces = stream::try_unfold(passed, |mut passed| async move {
         Ok::<_, std::io::Error>(passed.next().await?.map(|piece| (piece, passed)))
     });
     response.body(Body::from_stream(pieces)).map_err(|error| Fault::Broken(error.into()))
+}
+
+fn is_out_of_quota(refusal: &[u8]) -> bool {
+    serde_json::from_slice::<Value>(refusal)
+        .is_ok_and(|body| body.pointer("/error/code").and_then(Value::as_str) == Some("insufficient_quota"))
 }

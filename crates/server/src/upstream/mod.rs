@@ -147,6 +147,18 @@ impl Passed {
     pub async fn next(&mut self) -> Result<Option<Bytes>, std::io::Error> {
         self.response.chunk().await.map_err(std::io::Error::other)
     }
+
+    /// The rest of the body, which must be short.
+    ///
+    /// # Errors
+    /// Where the connection is lost.
+    pub async fn whole(&mut self) -> Result<Vec<u8>, std::io::Error> {
+        let mut body = Vec::new();
+        while let Some(piece) = self.next().await? {
+            body.extend_from_slice(&piece);
+        }
+        Ok(body)
+    }
 }
 
 /// How long a server may take to say which models it has.
