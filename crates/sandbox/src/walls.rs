@@ -4,7 +4,7 @@ use std::env::consts::ARCH;
 use std::error::Error;
 
 use landlock::{ABI, Access, AccessFs, AccessNet, Ruleset, RulesetAttr, RulesetStatus, Scope};
-use rustix::process::{Resource, Rlimit, getpid, setrlimit};
+use rustix::process::{Resource, Rlimit, getpid, getrlimit, setrlimit};
 use rustix::thread::set_no_new_privs;
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
@@ -40,7 +40,7 @@ pub(crate) fn build(wall: Wall, limits: &Limits) -> Built {
 fn resources(limits: &Limits) -> Built {
     // One second between the signal that says why, SIGXCPU, and the one that says nothing.
     let seconds = limits.cpu_seconds;
-    setrlimit(Resource::Cpu, Rlimit { current: Some(seconds), maximum: Some(seconds.saturating_add(1)) })?;
+    lower(Resource::Cpu, seconds, seconds.saturating_add(1))?;
     for (resource, most) in [
         (Resource::As, limits.memory_bytes),
         (Resource::Core, 0),
@@ -50,9 +50,17 @@ fn resources(limits: &Limits) -> Built {
         // Does not bind root.
         (Resource::Nproc, 0),
     ] {
-        setrlimit(resource, Rlimit { current: Some(most), maximum: Some(most) })?;
+        lower(resource, most, most)?;
     }
     Ok(())
+}
+
+/// Sets a limit, unless whoever started the process has set a lower one.
+fn lower(resource: Resource, current: u64, maximum: u64) -> Built {
+    let before = getrlimit(resource);
+    let least = |wanted: u64, set: Option<u64>| Some(set.map_or(wanted, |set| wanted.min(set)));
+    let current = least(current, before.current);
+    Ok(setrlimit(resource, Rlimit { current, maximum: least(maximum, before.maximum) })?)
 }
 
 /// Everything that Landlock can forbid is forbidden, and no path and no port is an exception.

@@ -1,6 +1,6 @@
 //! The child's side of reading a document: one document, in a process that has walls around it and then ends.
 
-use std::io::{BufWriter, Read, Write, stdin, stdout};
+use std::io::{BufWriter, ErrorKind, Read, Write, stdin, stdout};
 use std::panic;
 
 use adjutant_documents::{Document, Limits, Unreadable};
@@ -38,11 +38,16 @@ pub fn read_document(name: &str) -> anyhow::Result<()> {
         let _ = writeln!(std::io::stderr(), "panicked at {place}");
     }));
     let mut bytes = Vec::new();
-    stdin().lock().take(FILE_BYTES + 1).read_to_end(&mut bytes).context("could not take the document")?;
-    let outcome = if bytes.len() as u64 > FILE_BYTES {
-        Err(Unreadable::Invalid(format!("The file is larger than {} MB.", FILE_BYTES >> 20)))
-    } else {
-        adjutant_documents::read(name, &bytes, &Limits::default())
+    let taken = stdin().lock().take(FILE_BYTES + 1).read_to_end(&mut bytes);
+    let outcome = match taken {
+        Ok(taken) if taken as u64 > FILE_BYTES => {
+            Err(Unreadable::Invalid(format!("The file is larger than {} MB.", FILE_BYTES >> 20)))
+        }
+        Ok(_) => adjutant_documents::read(name, &bytes, &Limits::default()),
+        Err(error) if error.kind() == ErrorKind::OutOfMemory => {
+            Err(Unreadable::Invalid("The file needs more memory than it may take.".to_owned()))
+        }
+        Err(error) => return Err(error).context("could not take the document"),
     };
     let answer = Answer { outcome, gaps: Some(gaps).filter(|gaps| !gaps.is_empty()) };
     let mut out = BufWriter::new(stdout().lock());

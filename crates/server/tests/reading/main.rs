@@ -1,5 +1,7 @@
 //! Documents through the real program: what is read, and what becomes of files that attack their reader.
-#![expect(clippy::panic, reason = "a test ends where it cannot go on")]
+#![expect(clippy::panic, clippy::expect_used, reason = "a test ends where it cannot go on")]
+
+mod attacks;
 
 use std::fs;
 use std::io;
@@ -24,7 +26,8 @@ async fn read_with(reader: &Reader, name: &str, bytes: &[u8]) -> Result<Document
 async fn refusal(reader: &Reader, name: &str, bytes: &[u8]) -> String {
     match read_with(reader, name, bytes).await {
         Err(NoDocument::Unreadable(Unreadable::Invalid(reason))) => reason,
-        other => panic!("`{name}` should have been refused: {other:?}"),
+        Ok(document) => panic!("`{name}` should have been refused and has {} blocks", document.blocks.len()),
+        Err(other) => panic!("`{name}` should have been refused in words: {other:?}"),
     }
 }
 
