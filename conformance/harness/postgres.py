@@ -56,6 +56,13 @@ class Postgres:
     def url(self) -> str:
         return f"postgres://{OWNER}@127.0.0.1:{self.port}"
 
+    def last_words(self) -> str:
+        """The end of its log, if it ended without being asked to."""
+        if self._process.poll() is None:
+            return ""
+        log = (self._folder / "log").read_text(errors="replace")
+        return "\n".join([f"exit {self._process.returncode}", *log.splitlines()[-20:]])
+
     def stop(self) -> None:
         # At once: a clean ending would only write data that nobody will read.
         self._process.send_signal(signal.SIGQUIT)

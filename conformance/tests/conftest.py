@@ -54,6 +54,13 @@ def pytest_report_header() -> list[str]:
     return [f"openai {openai.__version__}, testing {BINARY}"]
 
 
+def pytest_runtest_teardown(item: pytest.Item) -> None:
+    """Without PostgreSQL every further test would only wait until its time is up."""
+    servers = getattr(item, "funcargs", {}).get("servers")
+    if servers and (last_words := servers.lost_postgres()):
+        pytest.exit(f"PostgreSQL ended before the tests did:\n{last_words}", 1)
+
+
 class Servers:
     """Starts a server for a database and settings once, and lends it to every test."""
 
@@ -109,6 +116,10 @@ class Servers:
             self._postgres = self._postgres or postgres.Postgres()
             url = self._postgres.url
         return postgres.create_database(url, f"adjutant_{os.getpid()}_{number}")
+
+    def lost_postgres(self) -> str:
+        """What the suite's PostgreSQL said last, if it ended by itself."""
+        return self._postgres.last_words() if self._postgres else ""
 
     @property
     def s3(self) -> S3:

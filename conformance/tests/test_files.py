@@ -630,7 +630,7 @@ def test_check_says_whether_the_bucket_answers(servers: Any, tmp_path: Path) -> 
     "wrong",
     [
         {"AWS_SECRET_ACCESS_KEY": "not-the-secret"},
-        {"ADJUTANT_BLOBS": "s3://no-such-bucket/prefix"},
+        {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"},
         {"ADJUTANT_BLOBS": "s3://"},
     ],
 )
