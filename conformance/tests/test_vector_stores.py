@@ -9,7 +9,9 @@ import openai
 import pytest
 
 from harness.sdk import httpx
+from harness.searching import results, searcher, searches
 from harness.shelf import Shelf
+from harness.story import Story
 
 DAY = 86_400
 
@@ -308,10 +310,48 @@ def test_a_search_has_limits(shelf: Shelf, http: httpx.Client) -> None:
         ({"query": "q", "ranking_options": {"ranker": "best"}}, "ranking_options.ranker"),
         ({"query": "q", "ranking_options": {"score_threshold": 2}},
          "ranking_options.score_threshold"),
+        ({"query": "q", "ranking_options": {"hybrid_search": {"text_weight": 1}}},
+         "ranking_options.hybrid_search.embedding_weight"),
+        ({"query": "q", "ranking_options": {"hybrid_search": weighed(1, -1)}},
+         "ranking_options.hybrid_search.text_weight"),
+        ({"query": "q", "ranking_options": {"hybrid_search": weighed(0, 0)}},
+         "ranking_options.hybrid_search"),
         ({"query": []}, "query"),
     ]:
         answer = http.post(url, json=body)
         assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def weighed(meaning: float, words: float) -> dict[str, float]:
+    return {"embedding_weight": meaning, "text_weight": words}
+
+
+# The characters of one are those of the question, the words of the other are.
+ALIKE, NAMED = "東京", f"京東 {' '.join(f'other{number}' for number in range(40))}"
+
+
+@pytest.mark.parametrize(
+    ("ranking", "found"),
+    [
+        ({"hybrid_search": weighed(0, 2)}, [1]),
+        ({"hybrid_search": weighed(0.1, 0.9)}, [1, 0]),
+        ({"hybrid_search": weighed(3, 0)}, [0, 1]),
+        ({"ranker": "none"}, [0, 1]),
+    ],
+)
+def test_words_and_meaning_have_weights(
+    story: Story, shelf: Shelf, ranking: dict[str, Any], found: list[int]
+) -> None:
+    store = shelf.store(ALIKE, NAMED)
+    names = [f"text-{number}.txt" for number in found]
+    assert shelf.found(store, "京東", ranking_options=ranking) == names
+    if "ranker" in ranking:
+        return
+    settings = {"ranking_options": {"score_threshold": 0, **ranking}}
+    story.model.calls_all(searches("京東")).then_says("Yes.")
+    tool = {"type": "file_search", "file_search": settings}
+    run = story.ask("京東?", assistant=searcher(story, store, tool=tool))
+    assert [result.file_name for result in results(story.steps(run)[0])] == names
 
 
 def test_a_search_moves_the_last_use(shelf: Shelf) -> None:

@@ -17,7 +17,7 @@ use std::fs;
 use std::io::Write;
 
 use adjutant_retrieval::chunk::{self, Block, BlockKind, Chunk, Piece, Place, Strategy};
-use adjutant_retrieval::rank::{self, Bm25, Meaning, Scored, Store, terms};
+use adjutant_retrieval::rank::{self, Bm25, Meaning, Scored, Store, Weights, terms};
 use adjutant_retrieval::words;
 use serde_json::{Value, json};
 
@@ -188,7 +188,7 @@ fn orders(store: &[&Entry], bm25: &Bm25, query: Option<&Vec<f32>>) -> [(&'static
         file: files.iter().position(|file| *file == files[chunk]).unwrap() as i64,
         chunk: chunk as i64,
         place: store[chunk].place.start..store[chunk].place.end,
-        score: rank::fused(*words, meaning.score(*cosine)),
+        score: rank::fused(Weights::default(), *words, meaning.score(*cosine)),
     });
     let hybrid = rank::best(hybrid.collect(), 10).into_iter().map(|scored| scored.chunk as usize).collect();
     [("keyword", first(&words)), ("vector", first(&cosines)), ("hybrid", hybrid)]

@@ -26,11 +26,42 @@ pub use meaning::{KNOWN_ANSWERS, Meaning};
 /// What of the distance to 1 a chunk gains that all queries find as good as the one that finds it best.
 const AGREEMENT: f64 = 0.25;
 
+/// How much of a chunk's score its words and its meaning give, each from 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Weights {
+    /// 0 where words do not count.
+    pub words: f64,
+    /// 0 where meaning does not count.
+    pub meaning: f64,
+}
+
+impl Weights {
+    /// Words alone.
+    pub const WORDS: Self = Self { words: 1.0, meaning: 0.0 };
+    /// Meaning alone.
+    pub const MEANING: Self = Self { words: 0.0, meaning: 1.0 };
+
+    /// Weights of which only the proportion is meant: the larger becomes 1.
+    pub fn in_proportion(words: f64, meaning: f64) -> Self {
+        let larger = words.max(meaning);
+        if larger > 0.0 { Self { words: words / larger, meaning: meaning / larger } } else { Self::default() }
+    }
+}
+
+/// Both count in full.
+impl Default for Weights {
+    fn default() -> Self {
+        Self { words: 1.0, meaning: 1.0 }
+    }
+}
+
 /// One score of what a chunk's words and its meaning score, 0 where one is not known: either is enough, and both are
 /// better (1 - (1 - words) · (1 - meaning)). Then low scores are brought nearer to 0 and high ones to 1, which leaves
 /// their order as it is.
-pub fn fused(words: f64, meaning: f64) -> f64 {
-    let score = 1.0 - (1.0 - words.clamp(0.0, 1.0)) * (1.0 - meaning.clamp(0.0, 1.0));
+pub fn fused(weights: Weights, words: f64, meaning: f64) -> f64 {
+    let words = words.clamp(0.0, 1.0) * weights.words;
+    let meaning = meaning.clamp(0.0, 1.0) * weights.meaning;
+    let score = 1.0 - (1.0 - words) * (1.0 - meaning);
     score * score * (3.0 - 2.0 * score)
 }
 

@@ -1,6 +1,6 @@
 //! Asking a vector store: `POST /vector_stores/{vector_store_id}/search`.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::error::Error;
@@ -38,6 +38,36 @@ pub struct SearchRanking {
     pub ranker: Ranker,
     /// Results below this are left out, 0 to 1.
     pub score_threshold: f64,
+    /// How much meaning and words count; absent: both in full.
+    pub hybrid_search: Option<HybridSearch>,
+}
+
+/// How much meaning and words count beside each other. Only the proportion says something.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HybridSearch {
+    /// How much meaning counts, from 0.
+    pub embedding_weight: f64,
+    /// How much words count, from 0.
+    pub text_weight: f64,
+}
+
+const WEIGHT: Shape = Shape::Decimal { min: 0.0, max: f64::MAX };
+
+pub(crate) const HYBRID_SEARCH: Shape = Shape::Where(
+    &Shape::Object(&[Field::required("embedding_weight", WEIGHT), Field::required("text_weight", WEIGHT)]),
+    something_counts,
+);
+
+fn something_counts(weights: &Value, path: &Path<'_>) -> Result<(), Error> {
+    let counts = |key: &str| weights.get(key).and_then(Value::as_f64).is_some_and(|weight| weight > 0.0);
+    if counts("embedding_weight") || counts("text_weight") {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid '{path}': at least one of 'embedding_weight' and 'text_weight' must be greater than 0."
+    );
+    Err(Error::parameter(path.to_string(), "invalid_value", message))
 }
 
 /// How results are ranked.
@@ -163,6 +193,7 @@ impl Request for SearchStore {
             Shape::Object(&[
                 Field::optional("ranker", Shape::Enum(&["none", "auto", "default-2024-11-15"])),
                 Field::optional("score_threshold", Shape::Decimal { min: 0.0, max: 1.0 }),
+                Field::optional("hybrid_search", HYBRID_SEARCH),
             ]),
         ),
     ]);

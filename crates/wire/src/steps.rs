@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::runs::{LastError, Usage};
+use crate::search::HybridSearch;
 use crate::shape::{Field, Request, Shape};
 use crate::{AssistantId, CallId, MessageId, Metadata, RunId, StepId, ThreadId, UnixSeconds};
 
@@ -230,6 +231,9 @@ pub struct FileSearchCall {
     pub ranking_options: UsedRanking,
     /// Best first.
     pub results: Vec<FileSearchResult>,
+    /// How much meaning and words count. Stored and never shown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hybrid_search: Option<HybridSearch>,
     /// What was looked for. Stored and never shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub queries: Vec<String>,
@@ -240,6 +244,7 @@ pub struct FileSearchCall {
 
 impl FileSearchCall {
     fn show(&mut self, include: Include) {
+        self.hybrid_search = None;
         self.queries.clear();
         self.pending = false;
         for result in &mut self.results {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::error::Error;
+use crate::search::{HYBRID_SEARCH, HybridSearch};
 use crate::shape::{Field, Path, Shape};
 use crate::vector_stores::{CHUNKING_STRATEGY, NewChunkingStrategy};
 use crate::{Metadata, metadata};
@@ -46,8 +47,8 @@ pub struct RankingOptions {
     pub ranker: String,
     /// Results below this are dropped, 0 to 1.
     pub score_threshold: f64,
-    /// Null in every recording.
-    pub hybrid_search: Option<Value>,
+    /// How much meaning and words count; null in every recording: both in full.
+    pub hybrid_search: Option<HybridSearch>,
 }
 
 impl Default for RankingOptions {
@@ -208,7 +209,7 @@ const FILE_SEARCH: Shape = Shape::Object(&[
         Shape::Object(&[
             Field::optional("ranker", Shape::Enum(&["auto", "default_2024_08_21"])),
             Field::required("score_threshold", Shape::Decimal { min: 0.0, max: 1.0 }),
-            Field::optional("hybrid_search", Shape::AnyObject),
+            Field::optional("hybrid_search", HYBRID_SEARCH),
         ]),
     ),
 ]);

@@ -87,10 +87,22 @@ fn a_models_cosines_are_measured_by_what_it_says_of_known_answers() {
 
 #[test]
 fn words_and_meaning_together_make_a_score() {
+    let fused = |words, meaning| fused(Weights::default(), words, meaning);
     assert_eq!([fused(0.0, 0.0), fused(1.0, 0.0), fused(0.0, 1.0), fused(2.0, -1.0)], [0.0, 1.0, 1.0, 1.0]);
     assert_eq!(fused(0.3, 0.6), fused(0.6, 0.3));
     assert!(fused(0.1, 0.1) < 0.1 && fused(0.6, 0.7) > 0.95);
     assert!(fused(0.5, 0.5) > fused(0.6, 0.2) && fused(0.6, 0.2) > fused(0.6, 0.0));
+}
+
+#[test]
+fn weights_say_what_counts() {
+    assert_eq!(fused(Weights::WORDS, 0.4, 0.9), fused(Weights::default(), 0.4, 0.0));
+    assert_eq!(fused(Weights::MEANING, 0.4, 0.9), fused(Weights::default(), 0.0, 0.9));
+    let more_words = Weights::in_proportion(4.0, 1.0);
+    assert_eq!(more_words, Weights { words: 1.0, meaning: 0.25 });
+    assert!(fused(more_words, 0.6, 0.3) > fused(more_words, 0.3, 0.6));
+    assert_eq!(Weights::in_proportion(0.0, 7.0), Weights::MEANING);
+    assert_eq!(Weights::in_proportion(0.0, 0.0), Weights::default());
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! `/vector_stores`
 
+use adjutant_retrieval::rank::Weights;
 use adjutant_wire::list::{List, ListQuery};
-use adjutant_wire::search::SearchStore;
+use adjutant_wire::search::{Ranker, SearchStore};
 use adjutant_wire::steps::FoundText;
 use adjutant_wire::threads::Deleted;
 use adjutant_wire::vector_stores::{CreateVectorStore, ModifyVectorStore, Page, SearchResult, VectorStore};
@@ -13,7 +14,7 @@ use super::answer::polled;
 use super::extract::{Caller, Json, Path, Query};
 use crate::app::App;
 use crate::fault::Result;
-use crate::search::{Question, stores};
+use crate::search::{Question, stores, weights};
 use crate::store::Once;
 
 pub(super) async fn create(
@@ -84,12 +85,16 @@ pub(super) async fn search(
     Path(id): Path<VectorStoreId>,
     Json(asked): Json<SearchStore>,
 ) -> Result<Json<Page<SearchResult>>> {
+    let ranking = asked.ranking_options;
     let mut question = Question {
         queries: asked.query,
         max_num_results: asked.max_num_results,
-        score_threshold: asked.ranking_options.score_threshold,
+        score_threshold: ranking.score_threshold,
         filter: asked.filters,
-        ranker: asked.ranking_options.ranker,
+        weights: match ranking.ranker {
+            Ranker::None => Weights::MEANING,
+            Ranker::Auto => weights(ranking.hybrid_search),
+        },
     };
     if asked.rewrite_query {
         question.queries = app.search.rewrite(&question.queries).await;

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::RwLock;
 
-use adjutant_retrieval::rank::{self, Bm25, Scored};
-use adjutant_wire::search::Ranker;
+use adjutant_retrieval::rank::{self, Bm25, Scored, Weights};
 
 use super::passage::Place;
 use super::snapshot::{Snapshot, handle, read};
@@ -60,7 +59,7 @@ impl Search {
         let mut places = HashMap::new();
         let mut found = Vec::with_capacity(question.queries.len());
         for query in &question.queries {
-            found.push(self.find_one(&scope, query, question.ranker, &mut places).await?);
+            found.push(self.find_one(&scope, query, question.weights, &mut places).await?);
         }
         let best = rank::best(in_one(&found, &places, question.score_threshold), question.max_num_results);
         self.hits(&scope, &best).await
@@ -71,11 +70,11 @@ impl Search {
         &self,
         scope: &Scope<'_>,
         query: &str,
-        ranker: Ranker,
+        weights: Weights,
         places: &mut HashMap<i64, Place>,
     ) -> Result<Found> {
-        let ((weights, with_words), vector) =
-            tokio::try_join!(self.by_words(scope, query, ranker), self.vector(scope, query))?;
+        let ((bm25, with_words), vector) =
+            tokio::try_join!(self.by_words(scope, query, weights), self.vector(scope, query, weights))?;
         let near = match &vector {
             Some(vector) => self.by_meaning(scope, vector).await?,
             None => HashMap::new(),
@@ -90,16 +89,15 @@ impl Search {
         let meaning = self.meaning(&scope.key.model).await;
         let mut found = Found::with_capacity(candidates.len());
         for Candidate { id, place, words } in candidates {
-            let words = if ranker == Ranker::None { 0.0 } else { weights.score(&words) };
             let near = cosines.get(&id).map_or(0.0, |cosine| meaning.score(*cosine));
-            found.insert(id, rank::fused(words, near));
+            found.insert(id, rank::fused(weights, bm25.score(&words), near));
             places.insert(id, Place::read(&place)?);
         }
         Ok(found)
     }
 
     /// How the query's words are weighed, and passages that have some of them.
-    async fn by_words(&self, scope: &Scope<'_>, query: &str, ranker: Ranker) -> Result<(Bm25, Vec<i64>)> {
+    async fn by_words(&self, scope: &Scope<'_>, query: &str, weights: Weights) -> Result<(Bm25, Vec<i64>)> {
         let mut terms = rank::terms(query);
         let words: Vec<&str> = terms.iter().map(|term| term.word.as_str()).collect();
         let mut reading = self.store.read(scope.project).await?;
@@ -108,20 +106,20 @@ impl Search {
             term.chunks = unsigned(counts.chunks_with.get(&term.word).copied().unwrap_or_default());
         }
         let store = rank::Store { chunks: unsigned(counts.chunks), words: unsigned(counts.words) };
-        let weights = Bm25::new(store, terms);
-        if ranker == Ranker::None {
-            return Ok((weights, Vec::new()));
+        let bm25 = Bm25::new(store, terms);
+        if weights.words == 0.0 {
+            return Ok((bm25, Vec::new()));
         }
-        let rarest = weights.rarest(HAVING_WORDS);
+        let rarest = bm25.rarest(HAVING_WORDS);
         let files = scope.files();
         let found = reading.chunks_with_any(scope.key.number, &rarest, files.as_deref(), BY_WORDS).await?;
-        Ok((weights, found))
+        Ok((bm25, found))
     }
 
-    /// The query's vector; none where the store has no vectors, or the model does not answer: then words alone
-    /// are searched.
-    async fn vector(&self, scope: &Scope<'_>, query: &str) -> Result<Option<Vec<f32>>> {
-        if scope.key.model.is_empty() {
+    /// The query's vector; none where meaning does not count, the store has no vectors, or the model does not
+    /// answer: then words alone are searched.
+    async fn vector(&self, scope: &Scope<'_>, query: &str, weights: Weights) -> Result<Option<Vec<f32>>> {
+        if scope.key.model.is_empty() || weights.meaning == 0.0 {
             return Ok(None);
         }
         let embedded = self.upstreams.embed(&scope.key.model, TextKind::Query, &[query.to_owned()]).await;

@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant_retrieval::rank::Meaning;
+use adjutant_retrieval::rank::Weights;
 use adjutant_wire::id::Id;
-use adjutant_wire::search::{Filter, Ranker};
+use adjutant_wire::search::{Filter, HybridSearch};
 use adjutant_wire::vector_store_files::Attributes;
 use adjutant_wire::{FileId, UnixSeconds, VectorStoreId};
 use tokio::sync::{Notify, watch};
@@ -54,8 +55,15 @@ pub struct Question {
     pub score_threshold: f64,
     /// Only files whose attributes fit.
     pub filter: Option<Filter>,
-    /// How results are ranked.
-    pub ranker: Ranker,
+    /// How much words and meaning count.
+    pub weights: Weights,
+}
+
+/// What a client's weights are to the ranking.
+pub fn weights(wanted: Option<HybridSearch>) -> Weights {
+    wanted.map_or_else(Weights::default, |wanted| {
+        Weights::in_proportion(wanted.text_weight, wanted.embedding_weight)
+    })
 }
 
 /// A passage that was found.

@@ -9,7 +9,7 @@ use adjutant_wire::tools::{FileSearch, RankingOptions, Tool};
 use serde_json::{Value, json};
 
 use crate::fault::Result;
-use crate::search::{Hit, Question, Search};
+use crate::search::{Hit, Question, Search, weights};
 use crate::store::Project;
 use crate::upstream::chat::{ChatFunction, ChatTool};
 
@@ -75,10 +75,11 @@ pub(super) fn describe(name: String) -> ChatTool {
 pub(super) fn begin(tools: &[Tool]) -> FileSearchCall {
     // A step names the ranker that was used, never `auto`, which clients of the time do not know there.
     let ranker = RankingOptions::default().ranker;
-    let score_threshold = settings(tools).ranking_options.score_threshold;
+    let RankingOptions { score_threshold, hybrid_search, .. } = settings(tools).ranking_options;
     FileSearchCall {
         ranking_options: UsedRanking { ranker, score_threshold },
         results: Vec::new(),
+        hybrid_search,
         queries: Vec::new(),
         pending: true,
     }
@@ -159,6 +160,7 @@ pub async fn search(
         queries: call.queries.clone(),
         max_num_results: limits.results,
         score_threshold: call.ranking_options.score_threshold,
+        weights: weights(call.hybrid_search),
         ..Question::default()
     };
     let hits = place.search.search(place.project, place.stores, &question, place.now).await?;
