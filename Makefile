@@ -4,10 +4,10 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVER := $(TARGET)/release/adjutant
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit conformance bench clean
+.PHONY: help run test lint unit conformance bench bench-search clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: $(TARGET)/.ready-to-run ## Build Adjutant and start it: http://127.0.0.1:8080/v1 (options: ARGS="--listen 127.0.0.1:9000")
 	@cargo build --release --locked --package adjutant
@@ -44,6 +44,11 @@ bench: ## Measure what Adjutant adds to a model's answer (options: DATABASE_URL=
 	@scripts/need rust compiler
 	@cargo build --release --locked --package adjutant --package adjutant-bench
 	@$(TARGET)/release/adjutant-bench $(if $(DATABASE_URL),--database-url '$(DATABASE_URL)') $(ARGS)
+
+bench-search: ## Measure searching, beside peers: quality, taking in, speed (Debian's documentation; ARGS="en ko ja")
+	@scripts/need rust compiler python
+	@cargo build --release --locked --package adjutant
+	@bench/search/run $(SERVER) $(ARGS)
 
 clean: ## Remove what was built (never the data folder)
 	cargo clean

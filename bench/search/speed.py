@@ -1,58 +1,77 @@
 #!/usr/bin/env python3
 """How fast the server takes documents in and finds passages, over HTTP, as a client sees it.
 
-    speed.py BINARY [--chunks 1000,10000,100000] [--database-url postgres://…] [--questions FILE]
+    speed.py BINARY FOLDER [--chunks 1000,10000,100000] [--database-url postgres://…]
 
-The embedding model is a stand-in that answers at once with vectors made of the text's hash: what is measured is the
-server, not a model. Each store has as many passages as named, of 100 tokens without overlap. Prints for each how
-long the words took to be searchable and the vectors to be there, then the search's latency.
+FOLDER has a set that `make_set.py` made, whose words the documents are made of, and the server's data folder of
+`quality.py`, whose embedding model embeds the questions. Passages get vectors made of their text's hash at once: what
+is measured is the server, and of the model only what a search waits for. Each store has as many passages as named, of
+about 100 tokens.
 """
 
 import argparse
 import hashlib
-import http.client
 import http.server
 import json
-import os
 import pathlib
 import random
-import re
 import socketserver
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.parse
+
+from server import Engine, memory_mib, running
 
 DIMENSIONS = 384
 PARAGRAPH_WORDS = 60
 FILE_CHUNKS = 500
-SEARCHES = 200
+SEARCHES = 300
+SIZES = {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 0}
+QUERY = "query: "
+CONFIG = """
+[[upstreams]]
+name = "stand-in"
+base_url = "http://127.0.0.1:{port}/v1"
+models = ["x"]
+[embeddings]
+upstream = "stand-in"
+model = "stand-in"
+dimensions = {dimensions}
+query_prefix = "{prefix}"
+"""
 
 
 class Embedder(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    engine = None
+    one_at_a_time = threading.Lock()
 
     def do_POST(self):
         request = json.loads(self.rfile.read(int(self.headers["content-length"])))
         texts = request["input"] if isinstance(request["input"], list) else [request["input"]]
-        data = []
-        for index, text in enumerate(texts):
-            vector = [byte - 127 for byte in hashlib.shake_256(text.encode()).digest(DIMENSIONS)]
-            data.append({"object": "embedding", "index": index, "embedding": vector})
+        data = [
+            {"object": "embedding", "index": index, "embedding": self.vector(text)}
+            for index, text in enumerate(texts)
+        ]
         usage = {"prompt_tokens": 1, "total_tokens": 1}
-        body = json.dumps({"object": "list", "data": data, "model": "stand-in", "usage": usage}).encode()
-        self.send_response(200)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        self.answer({"object": "list", "data": data, "model": "stand-in", "usage": usage})
 
     def do_GET(self):
-        body = b'{"object":"list","data":[]}'
+        self.answer({"object": "list", "data": []})
+
+    def vector(self, text):
+        if not text.startswith(QUERY):
+            return [byte - 127 for byte in hashlib.shake_256(text.encode()).digest(DIMENSIONS)]
+        with self.one_at_a_time:
+            return self.engine.embed([text.removeprefix(QUERY)], "query")[0][0]
+
+    def answer(self, value):
+        body = json.dumps(value).encode()
         self.send_response(200)
+        self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -66,40 +85,9 @@ class Threaded(socketserver.ThreadingMixIn, http.server.HTTPServer):
     request_queue_size = 64
 
 
-class Client:
-    def __init__(self, url):
-        address = urllib.parse.urlparse(url)
-        self.connection = http.client.HTTPConnection(address.hostname, address.port, timeout=600)
-
-    def ask(self, method, path, body=None, kind="application/json"):
-        payload = body if isinstance(body, bytes) else json.dumps(body).encode() if body is not None else None
-        self.connection.request(method, "/v1" + path, payload, {"content-type": kind, "authorization": "Bearer x"})
-        answer = self.connection.getresponse()
-        text = answer.read()
-        if answer.status != 200:
-            sys.exit(f"{method} {path} answered {answer.status}: {text[:500]!r}")
-        return json.loads(text)
-
-    def upload(self, name, text):
-        border = "border-of-the-form"
-        form = (
-            f'--{border}\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nassistants\r\n'
-            f'--{border}\r\nContent-Disposition: form-data; name="file"; filename="{name}"\r\n'
-            f"Content-Type: text/plain\r\n\r\n{text}\r\n--{border}--\r\n"
-        )
-        kind = f"multipart/form-data; boundary={border}"
-        return self.ask("POST", "/files", form.encode(), kind)["id"]
-
-
 def words_of(folder):
-    """Words of real text, each as often as it stands there."""
-    known = pathlib.Path(folder) / "documents.jsonl" if folder else None
-    if known and known.exists():
-        text = " ".join(
-            block["text"] for line in known.open() for block in json.loads(line)["blocks"]
-        )
-        return text.split()
-    return (pathlib.Path(__file__).read_text() + (__doc__ or "")).split()
+    with (folder / "documents.jsonl").open(encoding="utf-8") as lines:
+        return " ".join(block["text"] for row in map(json.loads, lines) for block in row["blocks"]).split()
 
 
 def paragraphs(words, random_, count):
@@ -110,57 +98,28 @@ def paragraphs(words, random_, count):
         yield " ".join(some) + "."
 
 
-def start(binary, folder, embedder, database_url):
-    config = pathlib.Path(folder) / "config.toml"
-    config.write_text(
-        f'[[upstreams]]\nname = "stand-in"\nbase_url = "http://127.0.0.1:{embedder}/v1"\nmodels = ["x"]\n'
-        f'[embeddings]\nupstream = "stand-in"\nmodel = "stand-in"\ndimensions = {DIMENSIONS}\n'
-    )
-    command = [binary, "serve", "--listen", "127.0.0.1:0", "--data", f"{folder}/data", "--config", str(config)]
-    command += ["--database-url", database_url] if database_url else []
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    for line in process.stdout:
-        found = re.search(r"http://127\.0\.0\.1:\d+", line)
-        if found and "listening" in line:
-            threading.Thread(target=process.stdout.read, daemon=True).start()
-            return process, found[0]
-    sys.exit("the server did not start")
-
-
-def memory_mib(pid):
-    status = pathlib.Path(f"/proc/{pid}/status").read_text()
-    return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
-
-
 def fill(client, words, chunks, seed):
-    """A store of about so many passages; how long until it was found by its words, and was complete."""
+    """A store of about so many passages, and how long it took."""
     random_ = random.Random(seed)
-    store = client.ask("POST", "/vector_stores", {})["id"]
+    store = client.new_store()
     files = []
     for number in range(max(1, chunks // FILE_CHUNKS)):
         text = "\n\n".join(paragraphs(words, random_, min(chunks, FILE_CHUNKS)))
-        files.append(client.upload(f"{number}.txt", text))
+        files.append(client.upload(f"{number}.txt", text.encode()))
     began = time.monotonic()
-    sizes = {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 0}
-    strategy = {"type": "static", "static": sizes}
-    for some in range(0, len(files), 500):
-        body = {"file_ids": files[some : some + 500], "chunking_strategy": strategy}
-        client.ask("POST", f"/vector_stores/{store}/file_batches", body)
-    while True:
-        state = client.ask("GET", f"/vector_stores/{store}")
-        if state["file_counts"]["in_progress"] == 0:
-            return store, state, time.monotonic() - began
-        time.sleep(0.2)
+    client.attach(store, files, SIZES)
+    client.wait(store)
+    return store, time.monotonic() - began
 
 
 def search(client, words, store):
     random_ = random.Random(5)
-    client.ask("POST", f"/vector_stores/{store}/search", {"query": "warm up"})
+    client.search(store, "warm up")
     taken = []
     for _ in range(SEARCHES):
         query = " ".join(random_.sample(words, 6))
         began = time.monotonic()
-        client.ask("POST", f"/vector_stores/{store}/search", {"query": query})
+        client.search(store, query)
         taken.append((time.monotonic() - began) * 1000)
     taken.sort()
     return statistics.median(taken), taken[int(len(taken) * 0.99)]
@@ -169,34 +128,34 @@ def search(client, words, store):
 def main():
     options = argparse.ArgumentParser()
     options.add_argument("binary")
+    options.add_argument("folder", type=pathlib.Path)
     options.add_argument("--chunks", default="1000,10000,100000")
     options.add_argument("--database-url")
-    options.add_argument("--set")
     given = options.parse_args()
+    Embedder.engine = Engine(given.folder / "server/data", 1)
     embedder = Threaded(("127.0.0.1", 0), Embedder)
     threading.Thread(target=embedder.serve_forever, daemon=True).start()
-    words = words_of(given.set)
-    print(f"{'passages':>10} {'ingest/s':>9} {'bytes each':>10} {'search p50':>11} {'p99':>9} {'server':>9}")
-    with tempfile.TemporaryDirectory() as folder:
-        process, url = start(given.binary, folder, embedder.server_port, given.database_url)
-        try:
-            client = Client(url)
-            for seed, chunks in enumerate(int(number) for number in given.chunks.split(",")):
-                store, state, seconds = fill(client, words, chunks, seed)
-                p50, p99 = search(client, words, store)
-                disk = sum(path.stat().st_size for path in pathlib.Path(folder, "data").glob("adjutant.db*"))
-                print(
-                    f"{chunks:>10} {chunks / seconds:>9.0f} {state['usage_bytes'] / chunks:>10.0f} "
-                    f"{p50:>8.1f} ms {p99:>6.1f} ms {memory_mib(process.pid):>5} MiB",
-                    flush=True,
-                )
-            if disk:
-                print(f"database: {disk / 2**20:.0f} MiB")
-        finally:
-            process.terminate()
-            process.wait(20)
+    config = CONFIG.format(port=embedder.server_port, dimensions=DIMENSIONS, prefix=QUERY)
+    words = words_of(given.folder)
+    print("PostgreSQL" if given.database_url else "SQLite")
+    print(f"{'passages':>10} {'taken in/s':>10} {'search p50':>13} {'p99':>9} {'server':>9} {'on disk, each':>14}")
+    with tempfile.TemporaryDirectory() as folder, running(
+        given.binary, folder, config, given.database_url
+    ) as (client, process):
+        disk = 0
+        for seed, chunks in enumerate(int(number) for number in given.chunks.split(",")):
+            store, seconds = fill(client, words, chunks, seed)
+            p50, p99 = search(client, words, store)
+            before, disk = disk, sum(path.stat().st_size for path in pathlib.Path(folder, "data").glob("adjutant.db*"))
+            each = "" if given.database_url else f"{(disk - before) / chunks:>8.0f} bytes"
+            print(
+                f"{chunks:>10} {chunks / seconds:>10.0f} {p50:>10.1f} ms {p99:>6.1f} ms"
+                f" {memory_mib(process.pid):>5} MiB {each}",
+                flush=True,
+            )
+    Embedder.engine.stop()
 
 
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    sys.stdout.reconfigure(line_buffering=True)
     main()
