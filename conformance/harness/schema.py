@@ -214,6 +214,7 @@ KEY_ORDER: dict[str, list[str]] = {
     "file, deleted": "object deleted id".split(),
     "upload": "id object bytes created_at filename purpose status expires_at".split(),
     "upload.part": "id object created_at upload_id".split(),
+    "model": "id object created owned_by".split(),
     "list": "object data first_id last_id has_more".split(),
     "assistant.deleted": "id object deleted".split(),
     "thread.deleted": "id object deleted".split(),
@@ -235,7 +236,7 @@ def key_order_problems(value: object) -> Iterable[str]:
     kind = value.get("object")
     if kind == "file" and "deleted" in value:
         kind = "file, deleted"
-    is_models = kind == "list" and "first_id" not in value
+    is_models = kind == "list" and list(value) == ["object", "data"]
     if kind in KEY_ORDER and not is_models:
         extra = BEYOND_RECORDED.get(kind, set())
         if kind == "upload" and value.get("status") == "completed":
@@ -250,6 +251,46 @@ def key_order_problems(value: object) -> Iterable[str]:
             yield from search_problems(call["file_search"]) if "file_search" in call else []
     yield from key_order_problems(value.get("data"))
     yield from key_order_problems(value.get("file"))
+
+
+# -- what holds for every object -------------------------------------------------------
+# The year 2286: milliseconds would be later.
+LAST_SECOND = 9_999_999_999
+
+
+def time_problems(value: object) -> Iterable[str]:
+    """Times are whole seconds, or null."""
+    if isinstance(value, list):
+        for item in value:
+            yield from time_problems(item)
+    if not isinstance(value, dict):
+        return
+    for key, inner in value.items():
+        if key.endswith("_at") and inner is not None:
+            if type(inner) is not int or not 0 < inner <= LAST_SECOND:
+                yield f"{key} is {inner!r}"
+        elif key not in OF_THE_CLIENT:
+            yield from time_problems(inner)
+
+
+# What stands here is a program's own: it may call things what it likes.
+OF_THE_CLIENT = {"metadata", "attributes", "parameters", "schema"}
+
+
+def page_problems(path: str, body: object) -> Iterable[str]:
+    """Pages name their first and last object; models have no pages."""
+    if not isinstance(body, dict) or body.get("object") != "list":
+        return
+    if path == "/models":
+        if list(body) != ["object", "data"]:
+            yield f"the list of models has keys {list(body)}"
+        return
+    ids = [item["id"] for item in body["data"]] or [None]
+    told = [body.get("first_id"), body.get("last_id")]
+    if told != [ids[0], ids[-1]]:
+        yield f"a page of {ids} says that it is from {told[0]} to {told[1]}"
+    if len(set(ids)) != len(ids):
+        yield f"a page has an object twice: {ids}"
 
 
 # -- the document as validators --------------------------------------------------------
@@ -315,14 +356,21 @@ def problems(name: str, value: object) -> list[str]:
 
 def answer_problems(method: str, path: str, status: int, body: object) -> list[str]:
     """What is wrong with a whole JSON answer."""
-    if status >= 400:
-        return error_problems(body)
     path = path.partition("?")[0].removeprefix("/v1")
+    if status >= 400:
+        return error_problems(path, status, body)
+    if status != 200:
+        return [f"answered {status}, and every success is a 200"]
     if PASSED_THROUGH.fullmatch(path):
         return []
     for route_method, pattern, name in OURS + ROUTES:
         if method == route_method and re.fullmatch(pattern, path):
-            return problems(name, body) + list(key_order_problems(body))
+            return [
+                *problems(name, body),
+                *key_order_problems(body),
+                *time_problems(body),
+                *page_problems(path, body),
+            ]
     return [f"no schema is known for {method} {path}, which answered {status}"]
 
 
@@ -338,15 +386,48 @@ def line_problems(line: object) -> list[str]:
     return problems(name, exported) + list(key_order_problems(exported))
 
 
-def error_problems(body: object) -> list[str]:
-    """Errors are `{"error": {message, type, param, code}}`, in this order."""
-    found = problems("ErrorResponse", body)
-    if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        if list(body["error"]) != ["message", "type", "param", "code"]:
-            found.append(f"an error with keys {list(body['error'])}")
-        if not body["error"].get("message"):
-            found.append("an error without a message")
+ERROR_KEYS = ["message", "type", "param", "code"]
+# SDKs ask again by themselves after 408, 409, 429 and faults: no refusal of ours is one of those.
+REFUSALS = {400, 401, 403, 404, 405, 413}
+FAULTS = {500, 503}
+CODE = re.compile(r"[a-z0-9_]+")
+
+
+def error_problems(path: str, status: int, body: object) -> list[str]:
+    """Errors are `{"error": {message, type, param, code}}`, in this order, and nothing else.
+
+    Those of `/files` say message and code once more under `detail`, as recorded.
+    """
+    if found := problems("ErrorResponse", body):
+        return found
+    assert isinstance(body, dict)
+    error = body["error"]
+    if list(error) != ERROR_KEYS:
+        return [f"an error with keys {list(error)}"]
+    found = list(_word_problems(error))
+    if list(body) != ["error"]:
+        detail = {"message": error["message"], "code": error["code"]}
+        told_twice = {"error": error, "detail": detail}
+        if not path.startswith("/files") or body != told_twice or list(body) != list(told_twice):
+            found.append(f"an error with more beside it: {body}")
+    if not PASSED_THROUGH.fullmatch(path):
+        found += _refusal_problems(status, error)
     return found
+
+
+def _word_problems(error: Json) -> Iterable[str]:
+    if not error["message"]:
+        yield "an error without a message"
+    if error["code"] is not None and not CODE.fullmatch(error["code"]):
+        yield f"an error with the code {error['code']!r}"
+
+
+def _refusal_problems(status: int, error: Json) -> Iterable[str]:
+    kind = "server_error" if status in FAULTS else "invalid_request_error"
+    if status not in REFUSALS | FAULTS:
+        yield f"refused with {status}"
+    elif error["type"] != kind:
+        yield f"an error of type {error['type']!r} with {status}"
 
 
 def event_problems(name: str, data: object) -> list[str]:
@@ -358,4 +439,4 @@ def event_problems(name: str, data: object) -> list[str]:
         return []
     if kind not in OBJECTS:
         return [f"`{name}` carries an object of type {kind!r}"]
-    return problems(OBJECTS[kind], data) + list(key_order_problems(data))
+    return [*problems(OBJECTS[kind], data), *key_order_problems(data), *time_problems(data)]

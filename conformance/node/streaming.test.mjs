@@ -51,6 +51,35 @@ test('words before calls, parallel calls, and the stream after submitting', asyn
   );
 });
 
+test('outputs are submitted from inside the handler', async () => {
+  const [assistant, thread] = [await assistantWith({ tools: [weather] }), await threadWith('weather')];
+  const stream = client.beta.threads.runs.stream(thread.id, { assistant_id: assistant.id });
+  let after;
+  const resumed = new Promise((resolve, reject) => {
+    stream.on('event', ({ event, data }) => {
+      if (event !== 'thread.run.requires_action') return;
+      const again = runs.submitStream(thread.id, data.id, outputsFor(data, '-5', '18'));
+      after = listen(again);
+      again.finalRun().then(resolve, reject);
+    });
+  });
+  const waiting = await stream.finalRun();
+  assert.equal(waiting.status, 'requires_action');
+  const finished = await resumed;
+  assert.deepEqual([finished.id, finished.status], [waiting.id, 'completed']);
+  assert.equal(after.text, 'It is -5 and 18.');
+});
+
+test('a long answer in many deltas', async () => {
+  const [assistant, thread] = [await assistantWith(), await threadWith('count')];
+  const stream = client.beta.threads.runs.stream(thread.id, { assistant_id: assistant.id });
+  const heard = listen(stream);
+  const [message] = await stream.finalMessages();
+  const expected = Array.from({ length: 6000 }, (_, n) => `${n} `).join('');
+  assert.equal(heard.text, expected);
+  assert.equal(message.content[0].text.value, expected);
+});
+
 test('a stream is an async iterator of events', async () => {
   const [assistant, thread] = [await assistantWith(), await threadWith('Hi')];
   const body = { assistant_id: assistant.id, stream: true };

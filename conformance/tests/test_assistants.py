@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import openai
@@ -148,6 +149,57 @@ def test_a_change_touches_only_what_it_names(story: Story) -> None:
     cleared = story.client.beta.assistants.update(made.id, extra_body={"description": None})
     assert (cleared.name, cleared.description) == ("Grace", None)
     assert (cleared.id, cleared.created_at) == (made.id, made.created_at)
+
+
+CHANGES: Json = {
+    "model": "another",
+    "name": "Grace",
+    "description": "Another",
+    "instructions": "Be long.",
+    "tools": [
+        {"type": "function", "function": {"name": "now"}},
+        {"type": "file_search", "file_search": {"max_num_results": 3}},
+    ],
+    "metadata": {"b": "2"},
+    "temperature": 0.1,
+    "top_p": 0.2,
+    "response_format": {"type": "text"},
+    "reasoning_effort": "high",
+}
+
+
+@pytest.mark.parametrize("field", CHANGES)
+def test_each_field_can_be_changed_alone(http: httpx.Client, field: str) -> None:
+    """And is read back as it was answered; everything else stays as it was."""
+    said = {"model": "m", "name": "Ada", "instructions": "Be brief.", "metadata": {"a": "1"}}
+    made = http.post("/assistants", json=said).json()
+    path = f"/assistants/{made['id']}"
+    changed = http.post(path, json={field: CHANGES[field]}).json()
+    assert changed == http.get(path).json()
+    others = {"tools", "tool_resources"} if field == "tools" else {field}
+    assert {k: v for k, v in changed.items() if k not in others} == {
+        k: v for k, v in made.items() if k not in others
+    }
+    if field == "tools":
+        assert json.dumps(changed["tools"]) == json.dumps(NORMALISED)
+        assert changed["tool_resources"] == {"file_search": {"vector_store_ids": []}}
+    else:
+        assert changed[field] == CHANGES[field]
+
+
+RANKING = {"ranker": "default_2024_08_21", "score_threshold": 0.0, "hybrid_search": None}
+# With the keys in the order in which they were recorded.
+NORMALISED: list[Json] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "now",
+            "parameters": {"type": "object", "properties": {}},
+            "strict": False,
+        },
+    },
+    {"type": "file_search", "file_search": {"max_num_results": 3, "ranking_options": RANKING}},
+]
 
 
 def test_metadata_is_replaced_as_a_whole(story: Story) -> None:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
+import openai
 import pytest
 
 from harness.ledger import Ledger
@@ -169,6 +170,41 @@ def assert_notes_kept(story: Story, thread_id: str, taken: list[str]) -> None:
     assert kept[: len(taken)] == taken
     assert len(kept) - len(taken) in {0, 1}
     assert len(taken) > 0
+
+
+@pytest.mark.parametrize("end", ["killed", "stopped"])
+def test_a_stream_that_a_crash_cuts_off(
+    server: Adjutant, model: Model, ledger: Ledger, end: str
+) -> None:
+    """Its client notices that it was not whole; the run ends all the same, and is told whole."""
+    gate = model.gate()
+    model.says("Half a ", gate, "sentence.").then_says("A whole sentence.")
+    # The checkers would call a broken stream what it is.
+    cut = Ledger()
+    story = Story(openai_client(server.base_url, cut), model, cut)
+    thread = story.thread("Hi")
+    stream = story.runs.create(thread_id=thread.id, assistant_id=story.assistant().id, stream=True)
+    told = []
+    with pytest.raises((httpx.TransportError, openai.APIError)):
+        for event in stream:
+            told.append(event)
+            if event.event == "thread.message.delta":
+                server.kill() if end == "killed" else server.stop()
+    assert [event.event for event in told][-2:] == [
+        "thread.message.in_progress",
+        "thread.message.delta",
+    ]
+    (seen,) = cut.streams
+    assert "done" not in seen.names or "error" in seen.names
+    gate.open()
+    server.start()
+    story = Story(openai_client(server.base_url, ledger), model, ledger)
+    http = http_client(server.base_url, ledger)
+    run = story.wait(story.runs.list(thread.id).data[0], "completed")
+    assert run.id == told[0].data.id
+    http.get(f"/threads/{thread.id}/runs/{run.id}/stream")
+    assert ledger.streams[-1].names[-2:] == ["thread.run.completed", "done"]
+    assert story.messages(thread.id) == [("user", "Hi"), ("assistant", "A whole sentence.")]
 
 
 def test_a_crash_while_runs_are_parked_costs_nothing(

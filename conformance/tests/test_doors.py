@@ -56,6 +56,11 @@ def test_a_strict_server_wants_the_beta_header(servers: Any, db: str, ledger: Le
     answer = client.get("/assistants", headers={BETA_HEADER: ""})
     expected = recorded.http_errors()["assistants/threads call without OpenAI-Beta"]
     assert (answer.status_code, answer.json()) == (400, expected["body"])
+    for path in ("/threads/thread_a", "/threads/thread_a/messages", "/threads/thread_a/runs/run_a"):
+        answer = client.get(path, headers={BETA_HEADER: "realtime=v1"})
+        assert (answer.status_code, answer.json()) == (400, expected["body"])
+    for joined in ("realtime=v1,assistants=v2", "assistants=v2, realtime=v1"):
+        assert client.get("/assistants", headers={BETA_HEADER: joined}).status_code == 200
     # SDKs send it with stores, and not with files; neither must have it.
     for path in ("/models", "/files", "/vector_stores"):
         assert client.get(path, headers={BETA_HEADER: ""}).status_code == 200

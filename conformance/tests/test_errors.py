@@ -115,6 +115,18 @@ TABLE: dict[str, Row] = {
     "id of message": wrong_id(f"{MESSAGES}/new", "message_id", "msg"),
     "id of run": wrong_id(f"{RUNS}/new", "run_id", "run"),
     "id of step": wrong_id(f"{RUN}/steps/new", "step_id", "step"),
+    "id of vector store": wrong_id("/vector_stores/new", "vector_store_id", "vs"),
+    "id of batch": wrong_id("/vector_stores/vs_1/file_batches/new", "batch_id", "vsfb"),
+    "id of another kind": wrong_id("/threads/asst_abc", "thread_id", "thread", "asst_abc"),
+    "id of run among messages": wrong_id(f"{MESSAGES}?run_id=new", "run_id", "run"),
+    "id in a body": Row(
+        "POST",
+        RUNS,
+        {"assistant_id": "new"},
+        "Invalid 'assistant_id': 'new'. Expected an ID that begins with 'asst'.",
+        "invalid_value",
+        "assistant_id",
+    ),
     "id in other script": wrong_id("/threads/스레드", "thread_id", "thread", "스레드"),
     # missing parameters
     "no model": absent("/assistants", {}, "model"),
@@ -220,6 +232,15 @@ TABLE: dict[str, Row] = {
         "but got an object with 17 properties instead.",
         "object_above_max_properties",
         "metadata",
+    ),
+    "stores many": Row(
+        "POST",
+        "/threads",
+        {"tool_resources": {"file_search": {"vector_stores": [{}, {}]}}},
+        "Invalid 'tool_resources.file_search.vector_stores': array too long. Expected an array "
+        "with maximum length 1, but got an array with length 2 instead.",
+        "array_above_max_length",
+        "tool_resources.file_search.vector_stores",
     ),
     "tools many": Row(
         "POST",

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from harness.ledger import Ledger
-from harness.scripted import Call, Model, ScriptedUpstream, Usage
+from harness.scripted import Call, Model, ScriptedUpstream, Usage, Vectors
 from harness.sdk import openai_client
 from harness.searching import (
     FOODS,
@@ -185,6 +185,27 @@ def test_a_messages_file_is_found_at_once(story: Story, shelf: Shelf) -> None:
     story.wait(run, "completed")
     assert "Filip likes cake." in heard(story.model)[0]
     assert last_text(story, thread.id).annotations[0].file_citation.file_id == file
+
+
+@pytest.mark.once
+def test_the_assistants_files_are_not_waited_for(
+    servers: Any, db: str, upstream: ScriptedUpstream, ledger: Ledger, model: Model
+) -> None:
+    """Only those that came with the thread are: an assistant is made long before it is asked."""
+    embedder = upstream.model().always(Vectors())
+    gate = embedder.hold()
+    embedder.then(Vectors())
+    server = servers.new(db, settings={"ADJUTANT_EMBEDDINGS_MODEL": embedder.name})
+    client = openai_client(server.base_url, ledger)
+    story, shelf = Story(client, model, ledger), Shelf(client)
+    store = shelf.stores.create(file_ids=[shelf.file(FOODS)]).id
+    gate.wait_until_reached()
+    model.says("I do not know.")
+    assert story.ask("Cake?", assistant=searcher(story, store)).status == "completed"
+    assert shelf.stores.retrieve(store).file_counts.in_progress == 1
+    gate.open()
+    embedder.close()
+    server.stop()
 
 
 def test_settings_of_the_tool(story: Story, shelf: Shelf) -> None:

@@ -294,6 +294,11 @@ def test_outputs_must_be_the_whole_set(story: Story) -> None:
             outputs[0],
             {"tool_call_id": "call_x", "output": ""},
         ],
+        f"Expected tool outputs for call_ids ['{a}', '{b}'], got ['{a}', '{a}']": [outputs[0]] * 2,
+        f"Expected tool outputs for call_ids ['{a}', '{b}'], got ['{a}', '{b}', '{b}']": [
+            *outputs,
+            outputs[1],
+        ],
     }
     for message, wrong in refused.items():
         with pytest.raises(openai.BadRequestError) as error:

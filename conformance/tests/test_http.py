@@ -375,14 +375,42 @@ def test_a_body_where_none_is_wanted_does_no_harm(server: Adjutant, path: str) -
 
 
 # -- doors for other clients -----------------------------------------------------------
-def test_ignored_headers_are_ignored(http: httpx.Client) -> None:
+STAINLESS = {
+    "Lang": "python",
+    "Package-Version": "3.54.0",
+    "OS": "Linux",
+    "Arch": "x64",
+    "Runtime": "CPython",
+    "Runtime-Version": "3.12.3",
+    "Async": "async:asyncio",
+    "Retry-Count": "1",
+    "Read-Timeout": "600",
+    "Timeout": "600",
+    "Poll-Helper": "true",
+    "Custom-Poll-Interval": "50",
+    "Stream-Helper": "threads.runs.stream",
+    "Custom-Event-Handler": "true",
+    "Raw-Response": "stream",
+    "Helper-Method": "stream",
+}
+
+
+def test_ignored_headers_are_ignored(http: httpx.Client, story: Story) -> None:
+    """Neither what SDKs tell of themselves nor whom a program names changes an answer."""
+    story.model.says("Hello.")
     headers = {
         **BETA,
-        "X-Stainless-Lang": "python",
-        "OpenAI-Organization": "org",
-        "OpenAI-Project": "p",
+        **{f"X-Stainless-{name}": value for name, value in STAINLESS.items()},
+        "OpenAI-Organization": "org-of-mine",
+        "OpenAI-Project": "proj_of_mine",
     }
-    assert http.get("/assistants", headers=headers).status_code == 200
+    assistant, thread = story.assistant(), story.thread("Hi")
+    path, body = f"/threads/{thread.id}/runs", {"assistant_id": assistant.id}
+    made = http.post(path, headers=headers, json=body)
+    assert (made.status_code, made.json()["status"]) == (200, "queued")
+    story.wait(story.runs.retrieve(made.json()["id"], thread_id=thread.id), "completed")
+    for asked in ("/assistants", f"{path}/{made.json()['id']}"):
+        assert http.get(asked, headers=headers).json() == http.get(asked).json()
 
 
 @pytest.mark.parametrize("name", ["include[]", "include%5B%5D", "include"])

@@ -34,6 +34,8 @@ def reply(seen: Seen) -> Turn:
         return Answer(("Let me ", "look."), calls)
     if text == "search":
         return Answer(tool_calls=(Call("file_search", {"queries": ["cake"]}),))
+    if text == "count":
+        return Answer(tuple(f"{number} " for number in range(6000)))
     if text == "3x + 11 = 14. What is x?":
         return Answer(("x = ", "1."))
     return Answer(("You ", "said: ", text))

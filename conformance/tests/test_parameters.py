@@ -473,7 +473,9 @@ EFFECT_KEYS = (
 ).split()
 
 
-@pytest.mark.parametrize("parameter", ["reasoning_effort", "additional_instructions"])
+@pytest.mark.parametrize(
+    "parameter", ["reasoning_effort", "additional_instructions", "additional_messages"]
+)
 def test_what_only_a_run_of_its_own_takes(http: httpx.Client, story: Story, parameter: str) -> None:
     body = {"assistant_id": story.assistant().id, parameter: "low"}
     error = http.post("/threads/runs", json=body).json()["error"]

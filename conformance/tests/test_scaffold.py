@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import json
 import os
@@ -15,6 +16,7 @@ import pytest
 from harness import postgres, recorded, schema
 from harness.scripted import BreakOff, Call, Model, ScriptedUpstream, Usage, Wire, chunk_bytes
 from harness.sdk import httpx
+from harness.server import ROOT
 from harness.streams import Checker, Event
 
 pytestmark = pytest.mark.once
@@ -94,6 +96,22 @@ def rename(name: str, to: str) -> Callable[[Events], None]:
     return change
 
 
+def silence(events: Events) -> None:
+    """The message completes, and nothing was said."""
+    events[:] = [event for event in events if event.name != MESSAGE_DELTA]
+    events[position(events, "thread.message.completed")].data["content"] = []
+
+
+def without_steps(events: Events) -> None:
+    events[:] = [event for event in events if not event.name.startswith("thread.run.step.")]
+
+
+def write_again(events: Events) -> None:
+    """The message begins a second time after its end."""
+    end = position(events, "thread.message.completed")
+    events.insert(end + 1, events[position(events, "thread.message.created")])
+
+
 TEXT, CALLS, SUBMIT, SEARCH = (
     "02_stream_text",
     "03_stream_function_requires_action",
@@ -136,6 +154,11 @@ DAMAGE: list[tuple[str, str, Callable[[Events], None]]] = [
     (TEXT, "nulls", edit("thread.run.completed", lambda d: d.update(completed_at=None))),
     (TEXT, "nulls", edit("thread.run.completed", lambda d: d.update(expires_at=1))),
     (TEXT, "nulls", edit("thread.run.in_progress", lambda d: d.update(started_at=None))),
+    (TEXT, "error", rename("thread.run.queued", "error")),
+    (TEXT, "objects", edit("thread.run.created", lambda d: d.update(object="thread"))),
+    (TEXT, "at least one delta", silence),
+    (TEXT, "created once", write_again),
+    (CALLS, "required action", without_steps),
     (CALLS, "preamble", drop("thread.created")),
     (CALLS, "constants", edit("thread.created", lambda d: d.update(id="thread_other"))),
     (CALLS, "first delta", edit(STEP_DELTA, lambda d: call(d).pop("id"))),
@@ -181,6 +204,20 @@ def test_the_checker_catches(name: str, rule: str, damage: Callable[[Events], No
     checker.close()
     broken = {violation.partition(":")[0] for violation in checker.violations}
     assert rule in broken
+
+
+def test_each_rule_of_the_checker_has_bitten() -> None:
+    """What no damage ever broke would prove nothing; form and head have tests of their own."""
+    tree = ast.parse((ROOT / "conformance/harness/streams.py").read_text())
+    place = {"_violate": 0, "_require": 1}
+    calls = [
+        (node.func.attr, node.args)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+    ]
+    told = [args[place[name]] for name, args in calls if name in place]
+    rules = {rule.value for rule in told if isinstance(rule, ast.Constant)}
+    assert rules - {"form", "head"} == {rule for _, rule, _ in DAMAGE}
 
 
 @pytest.mark.parametrize(
@@ -240,8 +277,37 @@ def completed(answer: Any) -> Any:
 
 @pytest.mark.parametrize("case", recorded.http_errors())
 def test_recorded_errors_fit_the_schema(case: str) -> None:
-    body = recorded.http_errors()[case]["body"]
-    assert schema.error_problems({"error": body["error"]}) == []
+    theirs = recorded.http_errors()[case]
+    path = "/files" if "file" in case.lower() else "/threads"
+    if theirs["status"] == 429:
+        # A model's server says that; ours passes it on.
+        path = "/chat/completions"
+    assert schema.error_problems(path, theirs["status"], theirs["body"]) == []
+
+
+WELL = {"message": "No.", "type": "invalid_request_error", "param": None, "code": None}
+ILL: dict[str, tuple[int, Any]] = {
+    "bare": (400, WELL),
+    "a text": (400, {"error": "No."}),
+    "nothing": (400, {}),
+    "without a code": (400, {"error": {key: WELL[key] for key in list(WELL)[:3]}}),
+    "in another order": (400, {"error": dict(reversed(WELL.items()))}),
+    "more within": (400, {"error": {**WELL, "status": 400}}),
+    "more beside": (400, {"error": WELL, "status": 400}),
+    "detail of no file": (400, {"error": WELL, "detail": {"message": "No.", "code": None}}),
+    "no words": (400, {"error": {**WELL, "message": ""}}),
+    "a code in words": (400, {"error": {**WELL, "code": "Not found"}}),
+    "an unknown type": (400, {"error": {**WELL, "type": "bad_request"}}),
+    "our fault and not ours": (500, {"error": WELL}),
+    "asked again and again": (409, {"error": WELL}),
+}
+
+
+@pytest.mark.parametrize("case", ILL)
+def test_the_schemas_catch_an_ill_formed_refusal(case: str) -> None:
+    status, body = ILL[case]
+    assert schema.error_problems("/threads", 400, {"error": WELL}) == []
+    assert schema.error_problems("/threads", status, body)
 
 
 def test_the_schemas_catch_a_wrong_type_a_missing_key_and_a_wrong_order() -> None:
@@ -260,7 +326,27 @@ def test_the_schemas_catch_a_wrong_type_a_missing_key_and_a_wrong_order() -> Non
     assert wrong({**thread, "created_at": "now"})
     assert wrong({key: thread[key] for key in list(thread)[1:]})
     assert wrong(dict(reversed(thread.items())))
+    assert wrong({**thread, "created_at": 1_700_000_000_000})
+    assert schema.answer_problems("POST", "/v1/threads", 201, thread)
     assert schema.answer_problems("GET", "/v1/unheard-of", 200, {})
+
+
+def test_the_schemas_catch_a_page_that_names_others() -> None:
+    run = recorded.stream(TEXT).events[0].data
+    run = {**run, "instructions": "", "reasoning_effort": None}
+    page = {"object": "list", "data": [run], "first_id": run["id"], "last_id": run["id"]}
+    page["has_more"] = False
+
+    def wrong(value: Any) -> list[str]:
+        return schema.answer_problems("GET", "/v1/threads/thread_1/runs", 200, value)
+
+    assert wrong(page) == []
+    assert wrong({**page, "last_id": None})
+    assert wrong({**page, "data": [run, run]})
+    assert wrong({key: page[key] for key in ("object", "data")})
+    models = {"object": "list", "data": []}
+    assert schema.answer_problems("GET", "/v1/models", 200, models) == []
+    assert schema.answer_problems("GET", "/v1/models", 200, {**models, "has_more": False})
 
 
 # -- the scripted upstream -------------------------------------------------------------

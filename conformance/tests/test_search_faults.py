@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from harness.ledger import Ledger
-from harness.scripted import Call, Model, ScriptedUpstream, Vectors, event_bytes
+from harness.scripted import Call, Failure, Model, ScriptedUpstream, Vectors, event_bytes
 from harness.sdk import http_client, httpx, openai_client
 from harness.searching import (
     FOODS,
@@ -27,7 +27,7 @@ from harness.searching import (
 )
 from harness.server import Adjutant
 from harness.shelf import Shelf
-from harness.story import Story, function_tool
+from harness.story import Story, function_tool, wait_for
 
 
 class SlowSearch:
@@ -147,6 +147,28 @@ def test_a_search_that_a_crash_cut_off_is_done_again(slow: SlowSearch, mixed: bo
     assert [search.status, said.status] == ["completed", "completed"]
     assert len(search.step_details.tool_calls[0].file_search.results) == 1
     assert last_text(slow.story, run.thread_id).annotations[0].text == "【4:0†text-0.txt】"
+
+
+@pytest.mark.once
+def test_an_embedding_model_that_always_fails_fails_the_file(slow: SlowSearch) -> None:
+    """Tried again and again, for a quarter of an hour: then it is `server_error`, and no worse."""
+    store = slow.assistant.tool_resources.file_search.vector_store_ids[0]
+    slow.embedder.always(Failure(500, message="Out of memory."))
+    file = slow.shelf.file(FRUIT)
+    slow.shelf.stores.files.create(store, file_id=file)
+    for tries in range(1, 6):
+        wait_for(
+            lambda: slow.server.tail(4000).count("is tried again later"),
+            lambda count, tries=tries: count == tries,
+            f"{tries} tries",
+        )
+        slow.server.restart_later(3600 * tries)
+    slow.connect()
+    failed = slow.shelf.stores.files.poll(file, vector_store_id=store, poll_interval_ms=50)
+    assert (failed.status, failed.last_error.code) == ("failed", "server_error")
+    assert "Out of memory." in failed.last_error.message
+    counts = slow.shelf.stores.retrieve(store).file_counts
+    assert (counts.completed, counts.failed) == (1, 1)
 
 
 @pytest.mark.once

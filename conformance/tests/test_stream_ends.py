@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -9,8 +11,9 @@ from typing import Any
 import openai
 import pytest
 
+from harness import postgres
 from harness.ledger import Ledger
-from harness.scripted import BreakOff, ScriptedUpstream
+from harness.scripted import BreakOff, Model, ScriptedUpstream
 from harness.sdk import openai_client
 from harness.server import Adjutant
 from harness.situations import CALL_OPEN, MESSAGE, PREAMBLE, RESUMED, SITUATIONS, half_a_call, names
@@ -181,6 +184,49 @@ def test_a_filtered_answer_says_so(story: Story) -> None:
     assert told[:-2] == [*PREAMBLE, *MESSAGE[:-2], "message.incomplete"]
     message = story.threads.messages.list(events[-1].data.thread_id).data[0]
     assert (message.status, message.incomplete_details.reason) == ("incomplete", "content_filter")
+
+
+# -- faults of ours --------------------------------------------------------------------
+@pytest.fixture
+def own(servers: Any, db: str) -> Iterator[Adjutant]:
+    server = servers.new(db, settings={"ADJUTANT_RUNS_LEASE_SECONDS": "2"})
+    yield server
+    server.stop()
+
+
+def in_database(server: Adjutant, statement: str) -> None:
+    if server._database_url:
+        postgres.execute(server._database_url, statement)
+        return
+    with contextlib.closing(sqlite3.connect(server.folder / "data/adjutant.db")) as database:
+        database.execute(statement)
+        database.commit()
+
+
+def test_a_stream_that_the_server_gives_up(own: Adjutant, model: Model, ledger: Ledger) -> None:
+    """Its database fails: SDKs raise what the last event says, and the run ends another time."""
+    # The checkers would call a broken stream what it is.
+    cut = Ledger()
+    story = Story(openai_client(own.base_url, cut), model, cut)
+    gate = model.gate()
+    model.says("Half a ", gate, "sentence.").then_says("Whole.")
+    thread = story.thread("Hi")
+    stream = story.runs.create(thread_id=thread.id, assistant_id=story.assistant().id, stream=True)
+    with pytest.raises(openai.APIError, match="interrupted, the run was not: ") as raised:
+        for event in stream:
+            if event.event == "thread.message.in_progress":
+                gate.wait_until_reached()
+                in_database(own, "alter table messages rename to away")
+                gate.open()
+    in_database(own, "alter table away rename to messages")
+    # Wrapped for the SDKs, bare for another client (contract §6).
+    *_, told, done = cut.streams[-1].events
+    bare = {"message": raised.value.message, "type": "server_error", "param": None, "code": None}
+    assert (told.name, told.data, done.name) == ("error", {"error": bare, **bare}, "done")
+    assert list(told.data) == ["error", *bare] and list(told.data["error"]) == list(bare)
+    story = Story(openai_client(own.base_url, ledger), model, ledger)
+    story.wait(story.runs.list(thread.id).data[0], "completed")
+    assert story.messages(thread.id) == [("user", "Hi"), ("assistant", "Whole.")]
 
 
 # -- the end of everything -------------------------------------------------------------

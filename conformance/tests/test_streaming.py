@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from openai import AssistantEventHandler
+from openai import AssistantEventHandler, AsyncAssistantEventHandler, AsyncOpenAI
 
 from harness.ledger import Ledger
 from harness.scripted import Model
 from harness.sdk import async_openai_client, httpx
 from harness.server import Adjutant
-from harness.story import Story, outline, wait_for
+from harness.story import Story, function_tool, outline, outputs_for, wait_for
 
+WEATHER = function_tool("weather")
 PREAMBLE = ["run.created", "run.queued", "run.in_progress"]
 MESSAGE = [
     "run.step.created",
@@ -170,9 +171,19 @@ def test_a_client_that_leaves_does_not_stop_the_run(story: Story, http: httpx.Cl
 
 
 def test_stream_false_is_an_ordinary_answer(story: Story) -> None:
-    story.model.says("Hello.")
-    run = story.run(story.thread("Hi"), story.assistant(), stream=False)
-    assert story.wait(run).status == "completed"
+    """Some clients say so in each of the three requests that can be streamed."""
+    story.model.calls("weather", {"city": "Oslo"}).then_says("Cold.").then_says("Hello.")
+    assistant = story.assistant(tools=[WEATHER])
+    run = story.wait(story.run(story.thread("Hi"), assistant, stream=False), "requires_action")
+    submitted = story.runs.submit_tool_outputs(
+        run.id, thread_id=run.thread_id, tool_outputs=outputs_for(run, "-5"), stream=False
+    )
+    assert submitted.status == "queued"
+    story.wait(run, "completed")
+    thread = {"messages": [{"role": "user", "content": "Hi"}]}
+    run = story.threads.create_and_run(assistant_id=assistant.id, thread=thread, stream=False)
+    assert run.status == "queued"
+    story.wait(run, "completed")
 
 
 def test_streams_of_many_clients_do_not_mix(story: Story, model: Model) -> None:
@@ -194,3 +205,148 @@ def test_streams_of_many_clients_do_not_mix(story: Story, model: Model) -> None:
         deltas = [e.data for e in stream if e.event == "thread.message.delta"]
         assert [d.delta.content[0].text.value for d in deltas] == [f"a{number}", f"b{number}"]
     assert all(outline(s.names)[-1] == "done" for s in story.ledger.streams)
+
+
+# -- what the SDK tells a program ------------------------------------------------------
+class Everything(AssistantEventHandler):
+    """Notes every callback of the SDK by its name, and what matters of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[Any] = []
+
+    def on_run_step_created(self, run_step: Any) -> None:
+        self.heard.append(f"step created: {run_step.type}")
+
+    def on_run_step_done(self, run_step: Any) -> None:
+        self.heard.append(f"step done: {run_step.status}")
+
+    def on_tool_call_created(self, tool_call: Any) -> None:
+        self.heard.append(f"call created: {tool_call.function.name}")
+
+    def on_tool_call_delta(self, delta: Any, snapshot: Any) -> None:
+        if delta.function.arguments:
+            self.heard.append(f"call so far: {snapshot.function.arguments}")
+
+    def on_tool_call_done(self, tool_call: Any) -> None:
+        self.heard.append(f"call done: {tool_call.function.arguments}")
+
+    def on_message_created(self, message: Any) -> None:
+        self.heard.append(f"message created: {message.content}")
+
+    def on_text_done(self, text: Any) -> None:
+        self.heard.append(f"text done: {text.value}")
+
+    def on_message_done(self, message: Any) -> None:
+        self.heard.append(f"message done: {message.content[0].text.value}")
+
+    def on_exception(self, exception: Exception) -> None:
+        self.heard.append(exception)
+
+    def on_timeout(self) -> None:
+        self.heard.append("timeout")
+
+    def on_end(self) -> None:
+        self.heard.append("end")
+
+
+CALLED = [
+    "step created: tool_calls",
+    "call created: weather",
+    'call so far: {"city":"Oslo"}',
+    'call done: {"city":"Oslo"}',
+]
+SAID = [
+    "step created: message_creation",
+    "message created: []",
+    "text done: Cold.",
+    "message done: Cold.",
+    "step done: completed",
+    "end",
+]
+
+
+def without_repeats(heard: list[Any]) -> list[Any]:
+    """Some SDKs tell of the end of a call more than once (contract §6)."""
+    return [one for one, before in zip(heard, [None, *heard], strict=False) if one != before]
+
+
+def test_each_callback_of_a_thread_and_its_run(story: Story) -> None:
+    """`create_and_run_stream`, then `submit_tool_outputs_stream`, each with a handler."""
+    story.model.calls("weather", {"city": "Oslo"}).then_says("Cold", ".")
+    calling, going_on = Everything(), Everything()
+    thread = {"messages": [{"role": "user", "content": "Hi"}]}
+    with story.threads.create_and_run_stream(
+        assistant_id=story.assistant(tools=[WEATHER]).id, thread=thread, event_handler=calling
+    ) as stream:
+        stream.until_done()
+        run = stream.current_run
+    assert run.status == "requires_action"
+    heard = without_repeats([one for one in calling.heard if not one.startswith("call so far")])
+    assert heard == [*CALLED[:2], CALLED[3], "end"]
+    assert CALLED[2] in calling.heard
+    with story.runs.submit_tool_outputs_stream(
+        thread_id=run.thread_id,
+        run_id=run.id,
+        tool_outputs=outputs_for(run, "-5"),
+        event_handler=going_on,
+    ) as stream:
+        stream.until_done()
+        assert stream.get_final_run().status == "completed"
+        assert [step.type for step in stream.get_final_run_steps()][-1] == "message_creation"
+    heard = [one for one in going_on.heard if not str(one).startswith("call ")]
+    assert heard == ["step done: completed", *SAID]
+
+
+class AsyncWeatherman(AsyncAssistantEventHandler):
+    """Answers the call from inside its event handler, before the first stream has ended."""
+
+    def __init__(self, client: AsyncOpenAI) -> None:
+        super().__init__()
+        self.client = client
+        self.text = ""
+
+    async def on_text_delta(self, delta: Any, snapshot: Any) -> None:
+        self.text += delta.value
+
+    async def on_event(self, event: Any) -> None:
+        if event.event == "thread.run.requires_action":
+            again = AsyncWeatherman(self.client)
+            async with self.client.beta.threads.runs.submit_tool_outputs_stream(
+                thread_id=event.data.thread_id,
+                run_id=event.data.id,
+                tool_outputs=outputs_for(event.data, "-5"),
+                event_handler=again,
+            ) as stream:
+                await stream.until_done()
+            self.text += again.text
+
+
+def test_the_asynchronous_handler_submits_from_within(
+    server: Adjutant, ledger: Ledger, story: Story
+) -> None:
+    story.model.calls("weather", {"city": "Oslo"}).then_says("Cold", ".")
+    thread, assistant = story.thread("Hi"), story.assistant(tools=[WEATHER])
+
+    async def answer() -> str:
+        async with async_openai_client(server.base_url, ledger) as client:
+            handler = AsyncWeatherman(client)
+            async with client.beta.threads.runs.stream(
+                thread_id=thread.id, assistant_id=assistant.id, event_handler=handler
+            ) as stream:
+                await stream.until_done()
+            return handler.text
+
+    assert asyncio.run(answer()) == "Cold."
+    assert [run.status for run in story.runs.list(thread.id)] == ["completed"]
+
+
+def test_a_long_answer_in_many_deltas(story: Story) -> None:
+    """More of them than any client keeps at once."""
+    pieces = [f"{number} " for number in range(5000)]
+    story.model.says(*pieces)
+    thread, assistant = story.thread("Count."), story.assistant()
+    with story.runs.stream(thread_id=thread.id, assistant_id=assistant.id) as stream:
+        assert "".join(stream.text_deltas) == "".join(pieces)
+        (message,) = stream.get_final_messages()
+    assert message.content[0].text.value == "".join(pieces)

@@ -128,6 +128,18 @@ def test_content_parts_are_kept(http: httpx.Client, story: Story) -> None:
     assert http.get(f"{path}/{message['id']}").json() == message
 
 
+def test_an_uploaded_image_is_kept(http: httpx.Client, story: Story) -> None:
+    """With the detail that it was given, else `auto`, as the real API fills it in."""
+    parts = [
+        {"type": "image_file", "image_file": {"file_id": "file-abc", **detail}}
+        for detail in ({}, {"detail": "high"}, {"detail": None})
+    ]
+    path = f"/threads/{story.thread().id}/messages"
+    message = http.post(path, json={"role": "user", "content": parts}).json()
+    details = [part["image_file"] for part in message["content"]]
+    assert details == [{"file_id": "file-abc", "detail": d} for d in ("auto", "high", "auto")]
+
+
 def test_message_metadata_changes_and_the_text_stays(story: Story) -> None:
     thread = story.thread()
     made = story.threads.messages.create(thread.id, role="user", content="Hi", metadata={"a": "1"})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import openai
 import pytest
 
 from harness.sdk import httpx
@@ -12,6 +11,8 @@ from harness.shelf import Shelf
 from harness.story import Story
 
 DAY = 86_400
+# Recorded where a store was to be given it.
+MISSING_FILES = "Files [file-none] were not found"
 
 
 def test_a_store_is_made_for_an_assistant(story: Story, shelf: Shelf) -> None:
@@ -60,6 +61,27 @@ def test_a_messages_file_goes_into_its_threads_store(story: Story, shelf: Shelf)
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("of", ["assistant", "thread"])
+def test_resources_are_changed(http: httpx.Client, story: Story, shelf: Shelf, of: str) -> None:
+    """The new ones are answered, read back and kept when something else is changed."""
+    first, second = shelf.file("one"), shelf.file("two")
+    store = shelf.store()
+    before = {"code_interpreter": {"file_ids": [first]}}
+    body = {"tool_resources": before, **({"model": "m"} if of == "assistant" else {})}
+    made = http.post(f"/{of}s", json=body).json()
+    assert made["tool_resources"] == before
+    path = f"/{of}s/{made['id']}"
+    after = {
+        "code_interpreter": {"file_ids": [second]},
+        "file_search": {"vector_store_ids": [store]},
+    }
+    changed = http.post(path, json={"tool_resources": after}).json()
+    assert changed["tool_resources"] == after
+    assert http.post(path, json={"metadata": {"a": "b"}}).json()["tool_resources"] == after
+    assert http.get(path).json()["tool_resources"] == after
+
+
+@pytest.mark.once
 def test_what_is_not_there_is_refused(http: httpx.Client, story: Story) -> None:
     thread = story.thread().id
     stores = {"tool_resources": {"file_search": {"vector_store_ids": ["vs_none"]}}}
@@ -76,6 +98,10 @@ def test_what_is_not_there_is_refused(http: httpx.Client, story: Story) -> None:
     ]:
         answer = http.post(path, json=body)
         assert answer.status_code == 404, (path, body, answer.text)
+        stores_missing = "vs_none" in str(body)
+        words = "No vector store found with id 'vs_none'." if stores_missing else MISSING_FILES
+        error = answer.json()["error"]
+        assert (error["message"], error["param"]) == (words, None)
     assert http.get(f"/threads/{thread}/messages").json()["data"] == []
     both = {"vector_store_ids": ["vs_1"], "vector_stores": [{}]}
     answer = http.post("/threads", json={"tool_resources": {"file_search": both}})

@@ -75,9 +75,32 @@ def test_stores_are_listed_newest_first(shelf: Shelf) -> None:
     assert [store.id for store in after.data] == [stores[1]]
 
 
+@pytest.mark.once
+def test_a_store_is_made_with_files_and_sizes(http: httpx.Client, shelf: Shelf) -> None:
+    """`file_ids`, `chunking_strategy` and `description` of the request that makes it."""
+    files = [shelf.file(f"number {n}", f"{n}.txt") for n in range(3)]
+    sizes = {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 100}
+    body = {
+        "description": "설명",
+        "file_ids": files,
+        "chunking_strategy": {"type": "static", "static": sizes},
+    }
+    store = http.post("/vector_stores", json=body).json()
+    counts = store["file_counts"]
+    assert (store["description"], counts["total"]) == ("설명", 3)
+    assert store["status"] == ("in_progress" if counts["in_progress"] else "completed")
+    for file in files:
+        done = shelf.stores.files.poll(file, vector_store_id=store["id"], poll_interval_ms=50)
+        assert done.status == "completed"
+        assert done.chunking_strategy.static.model_dump() == sizes
+    assert http.get(f"/vector_stores/{store['id']}").json()["status"] == "completed"
+
+
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "days": ({"expires_after": {"anchor": "last_active_at", "days": 366}}, "expires_after.days",
              "integer_above_max_value"),
+    "no days": ({"expires_after": {"anchor": "last_active_at", "days": 0}}, "expires_after.days",
+                "integer_below_min_value"),
     "anchor": ({"expires_after": {"anchor": "created_at", "days": 1}}, "expires_after.anchor",
                "invalid_value"),
     "files": ({"file_ids": ["file-1"] * 501}, "file_ids", "array_above_max_length"),
@@ -193,6 +216,29 @@ def test_a_detached_file_is_found_no_more(shelf: Shelf) -> None:
     assert refusal(caught) == (404, f"No file found with id '{file}' in vector store '{store}'.")
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("file", ["file-unknown", "fake_id", "한국", "a%00b"])
+def test_whatever_is_not_in_a_store_is_told_alike(http: httpx.Client, file: str) -> None:
+    """Named in a path or as the cursor of a list, and whether or not it could be a file's id."""
+    store = http.post("/vector_stores", json={}).json()["id"]
+    path = f"/vector_stores/{store}/files"
+    for method, asked in [
+        ("GET", f"{path}/{file}"),
+        ("POST", f"{path}/{file}"),
+        ("DELETE", f"{path}/{file}"),
+        ("GET", f"{path}/{file}/content"),
+        ("GET", f"{path}?after={file}"),
+        ("GET", f"{path}?before={file}"),
+    ]:
+        options = {"json": {"attributes": {}}} if method == "POST" else {}
+        answer = http.request(method, asked, **options)
+        shown = file.replace("%00", "\0")
+        assert (answer.status_code, answer.json()["error"]["message"]) == (
+            404,
+            f"No file found with id '{shown}' in vector store '{store}'.",
+        )
+
+
 def test_a_deleted_file_leaves_every_store(shelf: Shelf) -> None:
     file = shelf.file("the word is glockenspiel")
     stores = [shelf.stores.create().id for _ in range(2)]
@@ -250,6 +296,23 @@ def test_a_batch_attaches_many_files(shelf: Shelf) -> None:
     assert done.status == "completed"
 
 
+def test_the_helpers_of_the_sdk_upload_and_wait(shelf: Shelf) -> None:
+    """One file, and several at once; each helper comes back when everything can be searched."""
+    store = shelf.stores.create().id
+    quick = {"poll_interval_ms": 50}
+    alone = shelf.stores.files.upload_and_poll(
+        vector_store_id=store, file=("alone.txt", b"the word is xylophone"), **quick
+    )
+    assert (alone.status, alone.vector_store_id) == ("completed", store)
+    files = [(f"{number}.txt", f"number {number}".encode()) for number in range(7)]
+    batch = shelf.stores.file_batches.upload_and_poll(store, files=files, **quick)
+    assert (batch.status, batch.file_counts.completed) == ("completed", 7)
+    assert "alone.txt" in shelf.found(store, "xylophone")
+    later = shelf.stores.files.upload(vector_store_id=store, file=("later.txt", b"later"))
+    assert shelf.stores.files.poll(later.id, vector_store_id=store, **quick).status == "completed"
+    assert shelf.stores.retrieve(store).file_counts.completed == 9
+
+
 def test_a_batch_of_single_files_takes_attributes(shelf: Shelf, http: httpx.Client) -> None:
     store = shelf.stores.create().id
     one, two = shelf.file("one"), shelf.file("two")
@@ -265,6 +328,9 @@ def test_a_batch_of_single_files_takes_attributes(shelf: Shelf, http: httpx.Clie
     assert http.get(f"{url}/files/{two}").json()["chunking_strategy"]["static"] == sizes
     both = http.post(f"{url}/file_batches", json={"files": files, "file_ids": [one]}).json()
     assert both["error"]["code"] == "mutually_exclusive_parameters"
+    for many in ({"file_ids": [one] * 2001}, {"files": files * 1001}):
+        refused = http.post(f"{url}/file_batches", json=many).json()["error"]
+        assert (refused["code"], refused["param"]) == ("array_above_max_length", *many)
     neither = http.post(f"{url}/file_batches", json={}).json()
     assert neither["error"]["code"] == "missing_required_parameter"
 

@@ -79,6 +79,12 @@ impl Error {
         }
     }
 
+    /// The recorded 404 of a file that is not in a vector store.
+    pub fn not_in_store(file: &str, store: &str) -> Self {
+        let message = format!("No file found with id '{file}' in vector store '{store}'.");
+        Self { status: 404, ..Self::invalid(message) }
+    }
+
     /// The 400 of an identifier of another kind.
     pub fn wrong_prefix(param: &str, id: &str, prefix: &str) -> Self {
         let prefix = prefix.trim_end_matches('_');

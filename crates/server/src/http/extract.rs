@@ -159,6 +159,22 @@ impl<A: Id, B: Id, C: Id> FromPath for (A, B, C) {
     }
 }
 
+/// A file of a vector store.
+pub(super) struct InStore {
+    pub(super) store: VectorStoreId,
+    pub(super) id: FileId,
+}
+
+impl FromPath for InStore {
+    fn from_path(segments: &[String]) -> wire::Result<Self> {
+        let store: VectorStoreId = segment(segments, 0)?;
+        let file = segments.get(1).map(String::as_str).unwrap_or_default();
+        // Whatever is no id of a file is not in the store either.
+        let id = FileId::parse(file).map_err(|_| wire::Error::not_in_store(file, store.as_str()))?;
+        Ok(Self { store, id })
+    }
+}
+
 /// A model's name, which has no form of its own.
 pub(super) struct ModelName(pub(super) String);
 

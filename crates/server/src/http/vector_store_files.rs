@@ -12,7 +12,7 @@ use axum::body::Body;
 use axum::http::Response;
 
 use super::answer::polled;
-use super::extract::{Caller, Json, Path, Query};
+use super::extract::{Caller, InStore, Json, Path, Query};
 use crate::app::App;
 use crate::fault::Result;
 use crate::ids::fresh;
@@ -54,7 +54,7 @@ pub(super) async fn list(
 pub(super) async fn retrieve(
     app: App,
     Caller(project): Caller,
-    Path((store, id)): Path<(VectorStoreId, FileId)>,
+    Path(InStore { store, id }): Path<InStore>,
 ) -> Result<Response<Body>> {
     let mut reading = app.store.read(&project).await?;
     reading.store_key(&store).await?;
@@ -64,7 +64,7 @@ pub(super) async fn retrieve(
 pub(super) async fn modify(
     app: App,
     Caller(project): Caller,
-    Path((store, id)): Path<(VectorStoreId, FileId)>,
+    Path(InStore { store, id }): Path<InStore>,
     Json(changes): Json<ModifyAttributes>,
 ) -> Result<Json<VectorStoreFile>> {
     let mut tx = app.store.write(&project).await?;
@@ -79,7 +79,7 @@ pub(super) async fn modify(
 pub(super) async fn delete(
     app: App,
     Caller(project): Caller,
-    Path((store, id)): Path<(VectorStoreId, FileId)>,
+    Path(InStore { store, id }): Path<InStore>,
 ) -> Result<Json<Deleted>> {
     let mut tx = app.store.write(&project).await?;
     let lock = tx.lock_vector_store(&store).await?;

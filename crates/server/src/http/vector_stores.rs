@@ -1,17 +1,17 @@
 //! `/vector_stores`
 
 use adjutant_retrieval::rank::Weights;
+use adjutant_wire::VectorStoreId;
 use adjutant_wire::list::{List, ListQuery};
 use adjutant_wire::search::{Ranker, SearchStore};
 use adjutant_wire::steps::FoundText;
 use adjutant_wire::threads::Deleted;
 use adjutant_wire::vector_stores::{CreateVectorStore, ModifyVectorStore, Page, SearchResult, VectorStore};
-use adjutant_wire::{FileId, VectorStoreId};
 use axum::body::Body;
 use axum::http::Response;
 
 use super::answer::polled;
-use super::extract::{Caller, Json, Path, Query};
+use super::extract::{Caller, InStore, Json, Path, Query};
 use crate::app::App;
 use crate::fault::Result;
 use crate::search::{Question, stores, weights};
@@ -115,7 +115,7 @@ pub(super) async fn search(
 pub(super) async fn content(
     app: App,
     Caller(project): Caller,
-    Path((store, id)): Path<(VectorStoreId, FileId)>,
+    Path(InStore { store, id }): Path<InStore>,
 ) -> Result<Json<Page<FoundText>>> {
     let text = app.search.content(&project, &store, &id).await?;
     Ok(Json(Page::of_content(text.into_iter().map(FoundText::new).collect())))

@@ -6,7 +6,7 @@ use adjutant_wire::messages::{Attachment, AttachmentTool};
 use adjutant_wire::threads::Thread;
 use adjutant_wire::tools::{FileSearchResources, NewToolResources, ToolResources};
 use adjutant_wire::vector_stores::{Anchor, CreateVectorStore, ExpiresAfter};
-use adjutant_wire::{FileId, UnixSeconds, VectorStoreId};
+use adjutant_wire::{UnixSeconds, VectorStoreId};
 
 use super::stores;
 use crate::clock::Clock;
@@ -52,9 +52,7 @@ pub async fn refuse_missing(tx: &mut Writing, resources: &ToolResources, now: Un
         tx.store_key(&id).await?;
     }
     let files = resources.code_interpreter.iter().flat_map(|code| &code.file_ids);
-    for file in files {
-        tx.file(&FileId::parse(file)?, now).await?;
-    }
+    stores::names_of(tx, files.map(String::as_str), now).await?;
     Ok(())
 }
 
@@ -70,10 +68,10 @@ pub async fn attach(
     thread: &mut Thread,
     attachments: &[Attachment],
 ) -> Result<()> {
+    let files = attachments.iter().map(|attachment| attachment.file_id.as_str());
+    stores::names_of(tx, files, clock.seconds()).await?;
     let mut searched = Vec::new();
     for attachment in attachments {
-        let file = FileId::parse(&attachment.file_id)?;
-        tx.file(&file, clock.seconds()).await?;
         for tool in &attachment.tools {
             match tool {
                 AttachmentTool::FileSearch {} => searched.push(attachment.file_id.clone()),

@@ -67,7 +67,8 @@ pub async fn attach(
         return Ok(Vec::new());
     }
     refuse_expired(&lock.object, clock.seconds())?;
-    let names = names_of(tx, clock, &files).await?;
+    let ids = files.iter().map(|file| file.file_id.as_str());
+    let names = names_of(tx, ids, clock.seconds()).await?;
     let there = tx.count_vector_store_files(&lock.object.id).await?;
     if there.saturating_add(i64::try_from(files.len()).unwrap_or(i64::MAX)) > MOST_FILES {
         let message =
@@ -93,18 +94,25 @@ pub async fn attach(
     Ok(attached)
 }
 
-/// Each file with its name.
-async fn names_of(tx: &mut Writing, clock: &Clock, files: &[AttachFile]) -> Result<Vec<(FileId, String)>> {
-    let mut names = Vec::with_capacity(files.len());
+/// Files that the body of a request names, each with its own name.
+///
+/// # Errors
+/// 404 where some are missing, which it tells, as recorded.
+pub(super) async fn names_of(
+    tx: &mut Writing,
+    ids: impl Iterator<Item = &str>,
+    now: UnixSeconds,
+) -> Result<Vec<(FileId, String)>> {
+    let mut names = Vec::new();
     let mut missing = Vec::new();
-    for file in files {
-        let found = match FileId::parse(&file.file_id) {
-            Ok(id) => tx.file(&id, clock.seconds()).await.map(|found| (id, found.filename)),
+    for file in ids {
+        let found = match FileId::parse(file) {
+            Ok(id) => tx.file(&id, now).await.map(|found| (id, found.filename)),
             Err(error) => Err(error.into()),
         };
         match found {
             Ok(named) => names.push(named),
-            Err(Fault::Refused(_)) => missing.push(file.file_id.as_str()),
+            Err(Fault::Refused(_)) => missing.push(file),
             Err(fault @ (Fault::Answered(_) | Fault::Broken(_))) => return Err(fault),
         }
     }

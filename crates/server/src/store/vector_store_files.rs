@@ -7,7 +7,7 @@ use adjutant_wire::vector_store_files::{Attributes, FileStatus, ListFiles, Vecto
 use adjutant_wire::{FileBatchId, FileId, VectorStoreId};
 use anyhow::Context;
 
-use super::objects::{Stored, read};
+use super::objects::{Cursor, Stored, read};
 use super::vector_stores::StoreLock;
 use super::{Reading, Store, Writing};
 use crate::fault::{Fault, Result};
@@ -45,20 +45,19 @@ pub(super) fn file_status(word: &str) -> Result<FileStatus> {
     Ok(status.context("a stored status could not be read")?)
 }
 
-/// The recorded 404 of a file that is not in a store.
-fn not_in_store(store: &VectorStoreId, file: &FileId) -> Fault {
-    let message = format!("No file found with id '{file}' in vector store '{store}'.");
-    wire::Error { status: 404, ..wire::Error::invalid(message) }.into()
+/// What is refused of a file is told of its place in a store.
+fn not_in_store(fault: Fault, store: &VectorStoreId, file: &str) -> Fault {
+    match fault {
+        Fault::Refused(_) => wire::Error::not_in_store(file, store.as_str()).into(),
+        Fault::Answered(_) | Fault::Broken(_) => fault,
+    }
 }
 
 impl Reading {
     /// The file of this store, or its 404.
     pub async fn vector_store_file(&mut self, store: &VectorStoreId, id: &FileId) -> Result<VectorStoreFile> {
         let found = self.object(id, &[("store_id", store.as_str())]).await;
-        found.map_err(|fault| match fault {
-            Fault::Refused(_) => not_in_store(store, id),
-            Fault::Answered(_) | Fault::Broken(_) => fault,
-        })
+        found.map_err(|fault| not_in_store(fault, store, id.as_str()))
     }
 
     /// The file's number, by which its passages are found.
@@ -71,7 +70,8 @@ impl Reading {
         .bind(self.project())
         .fetch_optional(self.connection())
         .await?;
-        row.map(|(number,)| number).ok_or_else(|| not_in_store(store, id))
+        row.map(|(number,)| number)
+            .ok_or_else(|| wire::Error::not_in_store(id.as_str(), store.as_str()).into())
     }
 
     /// A page of a store's files.
@@ -81,13 +81,11 @@ impl Reading {
         query: &ListFiles,
     ) -> Result<List<VectorStoreFile>> {
         let mut within = vec![("store_id", store.as_str())];
-        let cursor_within = within.clone();
         if let Some(status) = query.filter {
             within.push(("status", status.as_str()));
         }
-        // A file that has another status by now is still a place to go on from.
-        let after = self.cursor::<VectorStoreFile>(query.page.after.as_deref(), &cursor_within).await?;
-        let before = self.cursor::<VectorStoreFile>(query.page.before.as_deref(), &cursor_within).await?;
+        let after = self.cursor_in_store(store, query.page.after.as_deref()).await?;
+        let before = self.cursor_in_store(store, query.page.before.as_deref()).await?;
         self.page_between(VectorStoreFile::TABLE, &query.page, &within, (after, before)).await
     }
 
@@ -98,14 +96,20 @@ impl Reading {
         batch: &FileBatchId,
         query: &ListFiles,
     ) -> Result<List<VectorStoreFile>> {
-        let in_store = [("store_id", store.as_str())];
         let mut within = vec![("store_id", store.as_str()), ("batch_id", batch.as_str())];
         if let Some(status) = query.filter {
             within.push(("status", status.as_str()));
         }
-        let after = self.cursor::<VectorStoreFile>(query.page.after.as_deref(), &in_store).await?;
-        let before = self.cursor::<VectorStoreFile>(query.page.before.as_deref(), &in_store).await?;
+        let after = self.cursor_in_store(store, query.page.after.as_deref()).await?;
+        let before = self.cursor_in_store(store, query.page.before.as_deref()).await?;
         self.page_between(FILES_OF_BATCHES, &query.page, &within, (after, before)).await
+    }
+
+    /// The place of a file among those of its store. One that has another status by now, or is of another batch,
+    /// is still a place to go on from.
+    async fn cursor_in_store(&mut self, store: &VectorStoreId, id: Option<&str>) -> Result<Option<Cursor>> {
+        let found = self.cursor::<VectorStoreFile>(id, &[("store_id", store.as_str())]).await;
+        found.map_err(|fault| not_in_store(fault, store, id.unwrap_or_default()))
     }
 
     /// The files of a store in which something can be found.
@@ -232,7 +236,9 @@ impl Writing {
         .bind(self.project())
         .fetch_optional(self.connection())
         .await?;
-        let Some((number,)) = row else { return Err(not_in_store(&lock.object.id, id)) };
+        let Some((number,)) = row else {
+            return Err(wire::Error::not_in_store(id.as_str(), lock.object.id.as_str()).into());
+        };
         self.forget_chunks(number, lock.number).await?;
         self.change_what_is_found(lock.number).await
     }
