@@ -6,9 +6,11 @@ import ast
 import copy
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -347,6 +349,53 @@ def test_the_schemas_catch_a_page_that_names_others() -> None:
     models = {"object": "list", "data": []}
     assert schema.answer_problems("GET", "/v1/models", 200, models) == []
     assert schema.answer_problems("GET", "/v1/models", 200, {**models, "has_more": False})
+
+
+# -- the contract, line by line --------------------------------------------------------
+LINES = schema.CONTRACT / "lines.md"
+ROWS = [line for line in LINES.read_text().splitlines() if line.startswith("| ")]
+NAMED = re.compile(r"`([\w/.-]+)::([^`]+)`")
+FOLDERS = {"test_": "conformance/tests", ".test.mjs": "conformance/node", ".rs": "crates"}
+
+
+def file_of(name: str) -> Path:
+    folder = next((f for mark, f in FOLDERS.items() if mark in name), "conformance/harness")
+    return ROOT / folder / name
+
+
+def definition(file: str, name: str) -> str:
+    """What stands in the file where the thing of this name is made."""
+    if file.endswith(".mjs"):
+        return rf"^test\('{re.escape(name)}', "
+    if file.endswith(".rs"):
+        return rf"#\[test\]\n\s*fn {name}\(\)"
+    return rf"^\s*def {name.rpartition('.')[2]}\("
+
+
+@pytest.mark.parametrize("number", range(1, 8))
+def test_each_section_of_the_contract_has_its_lines(number: int) -> None:
+    sections = re.split(r"^## (\d)\. ", LINES.read_text(), flags=re.MULTILINE)
+    rows = sections[sections.index(str(number)) + 1].count("\n| ")
+    assert rows > 10
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[row.split("|")[1].strip()[:60] for row in ROWS])
+def test_each_line_names_what_is_there(row: str) -> None:
+    """Tests that exist, or the reason why there is none."""
+    _, line, evidence, tests, _ = (cell.strip() for cell in row.split("|"))
+    if line == "Line":
+        return
+    assert set(evidence.split(", ")) <= set("RSGQTLI")
+    assert NAMED.search(tests) or tests.startswith("—")
+    for file, name in NAMED.findall(tests):
+        text = file_of(file).read_text()
+        assert re.search(definition(file, name), text, re.MULTILINE), f"{file} has no {name}"
+
+
+def test_a_line_may_not_name_what_is_not_there() -> None:
+    for row in ("| x | S | `test_node.py::test_nothing` |", "| x | S | nothing |", "| x | X | — |"):
+        with pytest.raises(AssertionError):
+            test_each_line_names_what_is_there(row)
 
 
 # -- the scripted upstream -------------------------------------------------------------
