@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::RwLock;
 
-use adjutant_retrieval::rank::{self, Bm25, Scored, Weights};
+use adjutant_retrieval::rank::{self, Bm25, Meaning, Scored, Weights};
 
 use super::passage::Place;
 use super::snapshot::{Snapshot, handle, read};
@@ -86,7 +86,8 @@ impl Search {
             Some(vector) => self.cosines(scope, vector, near, &candidates).await?,
             None => HashMap::new(),
         };
-        let meaning = self.meaning(&scope.key.model).await;
+        let meaning =
+            if cosines.is_empty() { Meaning::default() } else { self.meanings.of(&scope.key.model).await };
         let mut found = Found::with_capacity(candidates.len());
         for Candidate { id, place, words } in candidates {
             let near = cosines.get(&id).map_or(0.0, |cosine| meaning.score(*cosine));

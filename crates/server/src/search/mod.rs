@@ -14,11 +14,9 @@ mod rewrite;
 mod snapshot;
 pub mod stores;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adjutant_retrieval::rank::Meaning;
 use adjutant_retrieval::rank::Weights;
 use adjutant_wire::id::Id;
 use adjutant_wire::search::{Filter, HybridSearch};
@@ -35,6 +33,7 @@ use crate::config::SearchConfig;
 use crate::fault::Result;
 use crate::store::{Project, Store, StoreKey};
 use crate::upstream::Upstreams;
+use meaning::Meanings;
 use passage::Place;
 use snapshot::Snapshots;
 
@@ -90,8 +89,7 @@ pub struct Search {
     store: Store,
     upstreams: Arc<Upstreams>,
     snapshots: Snapshots,
-    /// What the cosines of each embedding model mean.
-    meanings: tokio::sync::Mutex<HashMap<String, Meaning>>,
+    meanings: Arc<Meanings>,
     due: Arc<Notify>,
     moved: watch::Receiver<u64>,
 }
@@ -109,7 +107,7 @@ impl Search {
             store,
             upstreams,
             snapshots: Snapshots::new(settings.memory_bytes),
-            meanings: tokio::sync::Mutex::default(),
+            meanings: ingest.meanings(),
             due,
             moved,
         })

@@ -43,6 +43,8 @@ impl Ingest {
             usage_bytes: i64::try_from(usage).unwrap_or(i64::MAX),
             ..claimed.file.clone()
         };
+        // Before anyone can search by these vectors: the first search would have to wait for it.
+        self.meanings.of(&model.model).await;
         let mut tx = self.store.write(claimed.lease.project()).await?;
         if !tx.hold_file(&claimed.lease, self.lease_end()).await? {
             return Err(Stop::Lost);

@@ -12,6 +12,7 @@ use adjutant_wire::vector_store_files::{FileError, FileErrorCode, FileStatus, Ve
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use super::meaning::Meanings;
 use super::reader::Reader;
 use crate::clock::Clock;
 use crate::config::SearchConfig;
@@ -44,6 +45,7 @@ pub struct Ingest {
     files: Arc<Files>,
     reader: Reader,
     settings: SearchConfig,
+    meanings: Arc<Meanings>,
     /// Names this process in leases.
     owner: String,
     due: Arc<Notify>,
@@ -83,7 +85,24 @@ impl Ingest {
     ) -> Arc<Self> {
         let (moved, _) = watch::channel(0);
         let due = Arc::default();
-        Arc::new(Self { store, clock, upstreams, files, reader, settings, owner: hex(), due, moved })
+        let meanings = Meanings::new(store.clone(), Arc::clone(&clock), Arc::clone(&upstreams));
+        Arc::new(Self {
+            store,
+            clock,
+            upstreams,
+            files,
+            reader,
+            settings,
+            meanings,
+            owner: hex(),
+            due,
+            moved,
+        })
+    }
+
+    /// What the vectors mean that are made here.
+    pub(super) fn meanings(&self) -> Arc<Meanings> {
+        Arc::clone(&self.meanings)
     }
 
     /// What says that there may be something to do.
