@@ -3,7 +3,10 @@
 //! [`enclose`] is for a process of one thread that has opened everything it needs: afterwards it can compute,
 //! and read and write what is open, until its time or memory is used up. It can open no file, reach no network,
 //! start no process or thread, and signal nobody. None of it can be undone.
+//!
+//! [`python`] runs code that nobody has read, in processes behind walls of their own.
 
+pub mod python;
 #[cfg(target_os = "linux")]
 mod walls;
 

@@ -1,0 +1,123 @@
+//! Measures native sessions beside plain Python: `measure ENVIRONMENT [SESSIONS]`, with the folder of a Python
+//! environment that has the packages. `make bench-code` calls it.
+#![expect(clippy::expect_used, clippy::print_stdout, reason = "a measurement says what it finds, or ends")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use adjutant_sandbox::python::{Native, NativeSettings, RunLimits, Session, SessionLimits};
+use tokio::process::Command;
+use tokio::time::Instant;
+
+const LIMITS: SessionLimits =
+    SessionLimits { memory_bytes: 2 << 30, disk_bytes: 512 << 20, cpu_seconds: 3600 };
+const RUN: RunLimits =
+    RunLimits { time: Duration::from_secs(60), output_characters: 20_000, image_bytes: 1 << 24, images: 20 };
+const TIMES: usize = 20;
+const IMPORTS: &str = "import numpy, pandas, matplotlib.pyplot";
+const PLOT: &str = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()";
+
+#[tokio::main]
+async fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let environment = PathBuf::from(arguments.next().expect("the folder of an environment"));
+    let sessions = arguments.next().map_or(100, |number| number.parse().expect("a number of sessions"));
+    let python = environment.join("bin/python");
+    let lib = std::fs::read_dir(environment.join("lib")).expect("an environment").flatten().next();
+    let packages = lib.expect("an environment").path().join("site-packages");
+    let folder = std::env::temp_dir().join(format!("adjutant-measure-{}", std::process::id()));
+    let settings = NativeSettings {
+        python: python.clone(),
+        packages: Some(packages),
+        folder: folder.clone(),
+        limits: LIMITS,
+    };
+    let engine = Native::new(settings).await.expect("it can be made");
+    let imported = ["numpy", "pandas", "matplotlib"].map(str::to_owned);
+
+    println!("| what | median ms |\n|---|---|");
+    plain("python3, nothing imported", &python, "pass").await;
+    start("a session, nothing imported", &engine, &[]).await;
+    plain("python3, numpy, pandas and pyplot imported", &python, IMPORTS).await;
+    start("a session, the same imported", &engine, &imported).await;
+    let mut session = Session::open(&engine, &imported).await.expect("it starts");
+    call("a call in a session: `1`", &mut session, "1").await;
+    call("a call with a plot", &mut session, PLOT).await;
+    session.close().await;
+    many(&engine, &imported, sessions).await;
+    let _ = std::fs::remove_dir_all(folder);
+}
+
+async fn plain(what: &str, python: &Path, code: &str) {
+    let mut took = Vec::new();
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        let ran = Command::new(python).args(["-c", code]).status().await;
+        assert!(ran.is_ok_and(|status| status.success()), "{code}");
+        took.push(began.elapsed());
+    }
+    say(what, took);
+}
+
+async fn start(what: &str, engine: &Native, modules: &[String]) {
+    let mut took = Vec::new();
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        let mut session = Session::open(engine, modules).await.expect("it starts");
+        session.run("1", &RUN, &mut |_| ()).await.expect("it runs");
+        took.push(began.elapsed());
+        session.close().await;
+    }
+    say(what, took);
+}
+
+async fn call(what: &str, session: &mut Session, code: &str) {
+    let mut took = Vec::new();
+    for _ in 0..TIMES * 10 {
+        let began = Instant::now();
+        session.run(code, &RUN, &mut |_| ()).await.expect("it runs");
+        took.push(began.elapsed());
+    }
+    say(what, took);
+}
+
+/// Many sessions, all alive, and then a call in each at once.
+async fn many(engine: &Native, modules: &[String], number: usize) {
+    let free = available_kb();
+    let began = Instant::now();
+    let mut sessions = Vec::with_capacity(number);
+    for _ in 0..number {
+        sessions.push(Session::open(engine, modules).await.expect("it starts"));
+    }
+    let opened = began.elapsed();
+    let each = free.saturating_sub(available_kb()) / u64::try_from(number).unwrap_or(1).max(1);
+    let began = Instant::now();
+    let mut calls = tokio::task::JoinSet::new();
+    for mut session in sessions {
+        calls.spawn(async move {
+            session.run(PLOT, &RUN, &mut |_| ()).await.expect("it runs");
+            session
+        });
+    }
+    let sessions = calls.join_all().await;
+    println!(
+        "\n{number} sessions with imports: opened one after the other in {:.1} s, {} MB of memory each; a plot in all of \
+         them at once: {:.1} s",
+        opened.as_secs_f64(),
+        each / 1024,
+        began.elapsed().as_secs_f64()
+    );
+    drop(sessions);
+}
+
+fn available_kb() -> u64 {
+    let about = std::fs::read_to_string("/proc/meminfo").expect("Linux says it");
+    let line = about.lines().find(|line| line.starts_with("MemAvailable:"));
+    line.and_then(|line| line.split_whitespace().nth(1)?.parse().ok()).expect("Linux says it")
+}
+
+fn say(what: &str, mut took: Vec<Duration>) {
+    took.sort_unstable();
+    let median = took.get(took.len() / 2).copied().unwrap_or_default();
+    println!("| {what} | {:.1} |", median.as_secs_f64() * 1000.0);
+}

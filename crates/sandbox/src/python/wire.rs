@@ -1,0 +1,71 @@
+//! What a session and its interpreter say to each other. `kernel.py` is the other end.
+
+use serde::{Deserialize, Serialize};
+
+/// The first line, before any command.
+#[derive(Serialize)]
+pub(super) struct Start<'a> {
+    pub(super) limits: StartLimits,
+    pub(super) modules: &'a [String],
+}
+
+#[derive(Serialize)]
+pub(super) struct StartLimits {
+    pub(super) memory_bytes: u64,
+    pub(super) disk_bytes: u64,
+    pub(super) cpu_seconds: u64,
+    pub(super) open_files: u64,
+    pub(super) threads: u64,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub(super) enum Command<'a> {
+    Run {
+        code: &'a str,
+        /// More than so many are not sent.
+        output_characters: usize,
+    },
+    Interrupt,
+    /// So many bytes follow.
+    Put {
+        name: &'a str,
+        /// Another name for it, unless there is a file of that name.
+        link: Option<&'a str>,
+        size: u64,
+    },
+    List,
+    Fetch {
+        name: &'a str,
+    },
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Answer {
+    Ready {
+        /// What could not be imported ahead.
+        faults: Vec<String>,
+    },
+    Text {
+        text: String,
+    },
+    /// So many bytes follow.
+    Image {
+        size: u64,
+    },
+    Done {
+        succeeded: bool,
+    },
+    Stored,
+    Files {
+        files: Vec<super::session::FileEntry>,
+    },
+    /// So many bytes follow.
+    File {
+        size: u64,
+    },
+    Refused {
+        reason: String,
+    },
+}

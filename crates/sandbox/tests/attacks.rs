@@ -1,0 +1,112 @@
+//! Attacks on native sessions: each says what the attacker sees, and after each the host is looked at. They are
+//! made twice, by the user who runs the tests and, where that is root, by a server that is an ordinary user.
+#![cfg(target_os = "linux")]
+#![expect(clippy::expect_used, reason = "a test ends where it cannot go on")]
+
+mod attacks {
+    pub mod calls;
+    pub mod host;
+    pub mod table;
+}
+mod world;
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use adjutant_sandbox::python::{Lost, Output, RunLimits};
+use attacks::host::Host;
+use attacks::table::{ATTACKS, Attack, Sees};
+use attacks::{calls, table};
+use world::{RUN, World, run};
+
+/// For code that is meant not to end.
+const BRIEF: RunLimits = RunLimits { time: Duration::from_millis(500), ..RUN };
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attacks_see_nothing_and_the_host_is_unharmed() {
+    let world = World::new().await;
+    let host = Host::new();
+    let mut wrong = Vec::new();
+    for attack in ATTACKS {
+        let seen = make(&world, &host, attack).await;
+        if !attack.sees.fits(&seen) {
+            wrong.push(format!("{}: expected {:?}, the attacker sees: {seen:?}", attack.name, attack.sees));
+        }
+        wrong.extend(host.harm().map(|harm| format!("{}: {harm}", attack.name)));
+    }
+    world.until_nothing_runs().await;
+    assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ATTACKS.len(), wrong.join("\n"));
+}
+
+async fn make(world: &World, host: &Host, attack: &Attack) -> Result<String, Lost> {
+    let mut session = world.session().await;
+    let (nothing, _) = run(&mut session, &table::prelude(host)).await;
+    assert_eq!(nothing, "");
+    let mut printed = String::new();
+    let mut take = |output| match output {
+        Output::Text(text) => printed.push_str(&text),
+        Output::Image(_) => printed.push_str("[image]"),
+    };
+    let limits = if matches!(attack.sees, Sees::Endless(_) | Sees::Unstoppable) { &BRIEF } else { &RUN };
+    session.run(attack.code, limits, &mut take).await?;
+    Ok(printed)
+}
+
+#[tokio::test]
+async fn calls_that_a_session_may_not_make_are_unknown_to_it() {
+    let world = World::new().await;
+    let host = Host::new();
+    let mut session = world.session().await;
+    run(&mut session, &table::prelude(&host)).await;
+    let mut answered = Vec::new();
+    for (name, number) in calls::FORBIDDEN {
+        let (seen, _) = run(&mut session, &format!("print(syscall({number}, 0, 0, 0, 0, 0, 0))")).await;
+        if seen != "ENOSYS\n" {
+            answered.push(format!("{name}: {seen}"));
+        }
+    }
+    assert!(answered.is_empty(), "{answered:?}");
+    assert_eq!(host.harm(), None);
+}
+
+#[tokio::test]
+async fn sessions_see_nothing_of_each_other() {
+    let world = World::new().await;
+    let (mut one, mut other) = (world.session().await, world.session().await);
+    run(&mut one, "open('/mnt/data/secret', 'w').write('mine'); open('/tmp/secret', 'w').write('mine')")
+        .await;
+    let look = "import os; print(os.listdir('/mnt/data'), os.listdir('/tmp'), os.getpid() < 9)";
+    assert_eq!(run(&mut other, look).await.0, "[] [] True\n");
+    let signal = "import threading\nmine = {thread.native_id for thread in threading.enumerate()}\nfor pid in set(range(1, 9999)) - mine:\n    try: os.kill(pid, 9)\n    except OSError: pass";
+    run(&mut other, signal).await;
+    assert_eq!(run(&mut one, "open('/mnt/data/secret').read()").await.0, "'mine'\n");
+}
+
+/// The same tests by a process that has no rights: a copy of this program, since nobody may not look into our
+/// folders.
+#[test]
+fn the_same_as_an_ordinary_user() {
+    let is_root =
+        std::fs::metadata("/proc/self").is_ok_and(|me| std::os::unix::fs::MetadataExt::uid(&me) == 0);
+    if !is_root {
+        return;
+    }
+    let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    let folder = tempfile::Builder::new().permissions(everybody).tempdir_in("/tmp").expect("a folder");
+    let program = folder.path().join("attacks");
+    std::fs::copy(std::env::current_exe().expect("it runs"), &program).expect("it can be copied");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"]);
+    command.args(["--bounding-set=-all"]).arg(&program).args(["--skip", "the_same_as_an_ordinary_user"]);
+    // The Python of the system, since root's own is not everybody's.
+    command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").current_dir("/tmp");
+    let ran = command.output().expect("setpriv is here");
+    let said = String::from_utf8_lossy(&ran.stdout);
+    assert!(
+        ran.status.success() && said.contains("3 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    assert!(Path::new(&program).exists());
+}

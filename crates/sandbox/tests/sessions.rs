@@ -1,0 +1,261 @@
+//! Sessions of native Python, from outside.
+#![cfg(target_os = "linux")]
+#![expect(clippy::expect_used, reason = "a test ends where it cannot go on")]
+
+mod world;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use adjutant_sandbox::python::{Ended, Lost, Output, Refused, RunLimits, Session, prove};
+use world::{LIMITS, RUN, World, run};
+
+#[tokio::test]
+async fn walls_are_proven() {
+    assert_eq!(prove(&World::new().await.engine, &LIMITS).await, Ok(()));
+}
+
+#[tokio::test]
+async fn variables_stay_and_values_are_shown() {
+    let mut session = World::new().await.session().await;
+    for (code, printed) in [
+        ("x = 3", ""),
+        ("x + 11", "14\n"),
+        ("print('a'); x", "a\n3\n"),
+        ("None", ""),
+        ("import sys; print('out'); print('err', file=sys.stderr)", "out\nerr\n"),
+        ("def f():\n    return 1 / 0", ""),
+        ("exit()", ""),
+        ("%matplotlib inline\n!pip install x", "No programs can be started here, and there is no network.\n"),
+        ("'한국' + '\\x1b[2J'", "'한국\\x1b[2J'\n"),
+        ("print('\\x1b[2J')", "␛[2J\n"),
+        ("_", "'한국\\x1b[2J'\n"),
+        ("import os; n = os.write(1, b'past Python\\n')", "past Python\n"),
+        ("sys.stdout.buffer.write('한'.encode()[:2]); n = sys.stdout.buffer.write('한'.encode()[2:])", "한"),
+        (
+            "import pickle, threading\nclass A: pass\npickle.loads(pickle.dumps(A())).__class__",
+            "<class '__main__.A'>\n",
+        ),
+        (
+            "t = threading.Thread(target=print, args=('from a thread',)); t.start(); t.join()",
+            "from a thread\n",
+        ),
+        ("x", "3\n"),
+    ] {
+        assert_eq!(run(&mut session, code).await, (printed.to_owned(), Ended::Succeeded), "{code}");
+    }
+    session.close().await;
+}
+
+#[tokio::test]
+async fn faults_come_back_as_tracebacks_of_the_code_alone() {
+    let mut session = World::new().await.session().await;
+    run(&mut session, "def f():\n    return 1 / 0").await;
+    for (code, begins, ends) in [
+        (
+            "f()",
+            "Traceback (most recent call last):\n  File \"<cell 2>\", line 1, in <module>\n    f()\n",
+            "\nZeroDivisionError: division by zero\n",
+        ),
+        ("x = = 1", "  File \"<cell 3>\", line 1\n    x = = 1\n", "\nSyntaxError: invalid syntax\n"),
+        ("raise SystemExit(3)", "", ""),
+        ("print('before'); [].pop()", "before\nTraceback", "\nIndexError: pop from empty list\n"),
+        ("def g(n): return g(n + 1)\ng(0)", "Traceback", "maximum recursion depth exceeded\n"),
+        ("raise ValueError('x' * 100_000)", "Traceback", "xxx\n"),
+    ] {
+        let (printed, ended) = run(&mut session, code).await;
+        assert_eq!(ended, Ended::Failed, "{code}");
+        assert!(printed.starts_with(begins) && printed.ends_with(ends), "{code}: {printed}");
+        assert!(printed.chars().count() < 10_000 && !printed.contains("kernel.py"), "{code}: {printed}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_printed_comes_while_the_code_runs() {
+    let mut session = World::new().await.session().await;
+    let interrupter = session.interrupter();
+    // The code goes on until somebody has heard it.
+    let mut heard = String::new();
+    let code = "import time\nprint('heard?', end='')\nwhile True: time.sleep(0.01)";
+    let mut take = |output| {
+        if let Output::Text(text) = output {
+            heard.push_str(&text);
+            interrupter.interrupt();
+        }
+    };
+    assert_eq!(session.run(code, &RUN, &mut take).await, Ok(Ended::Interrupted));
+    assert!(heard.starts_with("heard?Traceback") && heard.ends_with("\nKeyboardInterrupt\n"), "{heard}");
+    assert_eq!(run(&mut session, "1").await.0, "1\n", "the session goes on");
+    interrupter.interrupt();
+    assert_eq!(run(&mut session, "2").await, ("2\n".to_owned(), Ended::Succeeded), "it came too late");
+}
+
+#[tokio::test]
+async fn code_that_takes_too_long_is_interrupted() {
+    let mut session = World::new().await.session().await;
+    run(&mut session, "x = 5").await;
+    let soon = RunLimits { time: Duration::from_millis(200), ..RUN };
+    for code in
+        ["while True: pass", "import time; time.sleep(100)", "import threading; threading.Event().wait()"]
+    {
+        assert_eq!(session.run(code, &soon, &mut |_| ()).await, Ok(Ended::OutOfTime), "{code}");
+    }
+    assert_eq!(run(&mut session, "x").await.0, "5\n");
+    let stubborn = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass";
+    let lost = session.run(stubborn, &soon, &mut |_| ()).await;
+    assert_eq!(lost, Err(Lost("the code did not stop when it was asked to".to_owned())));
+    assert!(session.list().await.is_err(), "it is over");
+}
+
+#[tokio::test]
+async fn what_is_printed_is_limited() {
+    let mut session = World::new().await.session().await;
+    let few = RunLimits { output_characters: 10, ..RUN };
+    let mut printed = String::new();
+    let mut take = |output| {
+        if let Output::Text(text) = output {
+            printed.push_str(&text);
+        }
+    };
+    let ended = session.run("for _ in range(100_000): print('한')", &few, &mut take).await;
+    assert_eq!(ended, Ok(Ended::Succeeded));
+    assert_eq!(printed, "한\n한\n한\n한\n한\n\n[Only the first 10 characters are shown.]\n");
+    assert_eq!(run(&mut session, "print('next')").await.0, "next\n");
+}
+
+#[tokio::test]
+async fn a_session_that_is_lost_says_why() {
+    for (code, why) in [
+        ("import os; os._exit(3)", "Python ended with exit code 3"),
+        ("import os; os.abort()", "Python was ended by signal 6"),
+        ("import ctypes; ctypes.string_at(0)", "Python crashed with a segmentation fault"),
+        (
+            "import os\nfor descriptor in range(3, 200):\n    try: os.write(descriptor, b'{}\\n')\n    except OSError: pass",
+            "it said what could not be understood",
+        ),
+        (
+            "import sys\nkernel = sys._getframe(2).f_globals\nwhile True: kernel['channel'].send({'type': 'text', 'text': 'x' * 100_000})",
+            "it printed far more than it may",
+        ),
+        (
+            "import sys\nkernel = sys._getframe(2).f_globals\nwhile True: kernel['channel'].send({'type': 'text', 'text': ''})",
+            "it printed far more than it may",
+        ),
+        (
+            "import sys\nkernel = sys._getframe(2).f_globals\nwhile True: kernel['channel'].send({'type': 'image', 'size': 0})",
+            "it drew far more than it may",
+        ),
+        (
+            "import sys\nkernel = sys._getframe(2).f_globals\nkernel['channel'].send({'type': 'image', 'size': 1 << 40})",
+            "it sent far more than it may",
+        ),
+    ] {
+        let mut session = World::new().await.session().await;
+        assert_eq!(session.run(code, &RUN, &mut |_| ()).await, Err(Lost(why.to_owned())), "{code}");
+        assert!(session.run("1", &RUN, &mut |_| ()).await.is_err(), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_is_gone_when_it_is_closed_dropped_or_left_in_the_middle() {
+    let world = World::new().await;
+    let mut closed = world.session().await;
+    run(&mut closed, "import threading, time; threading.Thread(target=time.sleep, args=(100,)).start()")
+        .await;
+    closed.close().await;
+    drop(world.session().await);
+    let mut left = world.session().await;
+    let mut take = |_| ();
+    let run = left.run("while True: pass", &RUN, &mut take);
+    assert!(tokio::time::timeout(Duration::from_millis(100), run).await.is_err());
+    let lost = left.run("1", &RUN, &mut |_| ()).await;
+    assert_eq!(lost, Err(Lost("nobody waited for what was run in it last".to_owned())));
+    world.until_nothing_runs().await;
+}
+
+async fn put(session: &mut Session, name: &str, bytes: &[u8]) -> Result<(), Refused> {
+    let mut putting = session.put(name, None, bytes.len() as u64).await?;
+    for piece in bytes.chunks(100_000) {
+        putting.write(piece).await?;
+    }
+    putting.finish().await
+}
+
+async fn fetch(session: &mut Session, name: &str) -> Result<Vec<u8>, Refused> {
+    let mut fetching = session.fetch(name).await?;
+    let mut all = Vec::new();
+    while let Some(piece) = fetching.next().await? {
+        all.extend(piece);
+    }
+    assert_eq!(all.len() as u64, fetching.size());
+    Ok(all)
+}
+
+async fn names(session: &mut Session) -> BTreeMap<String, u64> {
+    session.list().await.expect("it lists").into_iter().map(|file| (file.name, file.size)).collect()
+}
+
+#[tokio::test]
+async fn files_go_in_and_out() {
+    let mut session = World::new().await.session().await;
+    let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(|n| n.to_le_bytes()).collect();
+    put(&mut session, "표 1.bin", &bytes).await.expect("there is room");
+    put(&mut session, "empty", b"").await.expect("there is room");
+    let (size, _) = run(&mut session, "import os; os.path.getsize('/mnt/data/표 1.bin')").await;
+    assert_eq!(size, "4000000\n");
+    run(
+        &mut session,
+        "os.makedirs('a/b'); open('a/b/c.txt', 'w').write('hi'); os.symlink('/usr/lib', 'link')",
+    )
+    .await;
+    run(&mut session, "os.symlink('empty', 'soft'); os.link('a/b/c.txt', 'hard')").await;
+    let expected = [("a/b/c.txt", 2), ("empty", 0), ("hard", 2), ("표 1.bin", 4_000_000)];
+    assert_eq!(names(&mut session).await, expected.map(|(name, size)| (name.to_owned(), size)).into());
+    assert!(fetch(&mut session, "표 1.bin").await.expect("it is there") == bytes);
+    assert_eq!(fetch(&mut session, "a/b/c.txt").await, Ok(b"hi".to_vec()));
+    assert_eq!(fetch(&mut session, "empty").await, Ok(Vec::new()));
+    for (name, reason) in [
+        ("missing", "No such file or directory"),
+        ("soft", "Too many levels of symbolic links"),
+        ("a", "Is a directory"),
+    ] {
+        assert_eq!(fetch(&mut session, name).await, Err(Refused::File(reason.to_owned())), "{name}");
+    }
+    let too_much = vec![0; 17 << 20];
+    let full = put(&mut session, "large", &too_much).await;
+    assert_eq!(full, Err(Refused::File("No space left on device".to_owned())));
+    assert_eq!(run(&mut session, "1").await.0, "1\n", "the session goes on");
+}
+
+#[tokio::test]
+async fn a_file_has_a_second_name_where_that_is_free() {
+    let world = World::new().await;
+    let mut session = world.session().await;
+    for (name, bytes) in [("file-1", b"one"), ("file-2", b"two")] {
+        let mut putting = session.put(name, Some("a.txt"), 3).await.expect("it listens");
+        putting.write(bytes).await.expect("it listens");
+        putting.finish().await.expect("there is room");
+    }
+    let expected = [("a.txt", 3), ("file-1", 3), ("file-2", 3)];
+    assert_eq!(names(&mut session).await, expected.map(|(name, size)| (name.to_owned(), size)).into());
+    assert_eq!(fetch(&mut session, "a.txt").await, Ok(b"one".to_vec()));
+}
+
+#[tokio::test]
+async fn half_a_file_is_no_file() {
+    let mut session = World::new().await.session().await;
+    let mut putting = session.put("half", None, 10).await.expect("it listens");
+    putting.write(b"12345").await.expect("it listens");
+    assert_eq!(
+        putting.finish().await,
+        Err(Refused::Lost(Lost("a file that was to be put into it broke off".to_owned())))
+    );
+}
+
+#[tokio::test]
+async fn python_that_is_not_there_is_said_so() {
+    let unstarted = World::with_python("/nowhere/python3").await.map(drop).expect_err("there is none");
+    assert!(unstarted.0.starts_with("could not run `/nowhere/python3`: "), "{unstarted}");
+    let unstarted = World::with_python("true").await.map(drop).expect_err("it is none");
+    assert_eq!(unstarted.0, "`true` is no Python");
+}

@@ -1,0 +1,73 @@
+//! A native engine in a folder of its own.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use adjutant_sandbox::python::{
+    Ended, Native, NativeSettings, Output, RunLimits, Session, SessionLimits, Unstarted,
+};
+use tempfile::TempDir;
+
+pub const LIMITS: SessionLimits =
+    SessionLimits { memory_bytes: 1 << 30, disk_bytes: 16 << 20, cpu_seconds: 60 };
+
+pub const RUN: RunLimits =
+    RunLimits { time: Duration::from_secs(20), output_characters: 10_000, image_bytes: 1 << 20, images: 2 };
+
+pub struct World {
+    pub engine: Native,
+    pub folder: TempDir,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with_python("python3").await.expect("Python is here")
+    }
+
+    pub async fn with_python(python: &str) -> Result<Self, Unstarted> {
+        let folder = TempDir::new().expect("a folder");
+        let settings = NativeSettings {
+            python: PathBuf::from(python),
+            packages: None,
+            folder: folder.path().join("engine"),
+            limits: LIMITS,
+        };
+        Ok(Self { engine: Native::new(settings).await?, folder })
+    }
+
+    pub async fn session(&self) -> Session {
+        Session::open(&self.engine, &[]).await.expect("a session starts")
+    }
+
+    pub async fn until_nothing_runs(&self) {
+        until_nothing_runs(&self.folder).await;
+    }
+}
+
+/// Waits until no process names the engine's folder any more, as all that belong to its sessions do.
+pub async fn until_nothing_runs(folder: &TempDir) {
+    while names_anywhere(folder.path()) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn names_anywhere(folder: &Path) -> bool {
+    let folder = folder.to_str().expect("it is text").as_bytes();
+    let processes = std::fs::read_dir("/proc").expect("there is /proc").flatten();
+    processes.into_iter().any(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+        line.windows(folder.len()).any(|part| part == folder)
+    })
+}
+
+/// What a piece of code printed, and how it ended.
+pub async fn run(session: &mut Session, code: &str) -> (String, Ended) {
+    let mut printed = String::new();
+    let mut take = |output| match output {
+        Output::Text(text) => printed.push_str(&text),
+        Output::Image(png) => printed.push_str(&format!("[{} bytes of PNG]", png.len())),
+    };
+    let ended = session.run(code, &RUN, &mut take).await.expect("the session goes on");
+    (printed, ended)
+}
