@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVER := $(TARGET)/release/adjutant
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit conformance bench bench-search clean
+.PHONY: help run test lint unit conformance bench bench-search bench-code clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -13,11 +13,12 @@ run: $(TARGET)/.ready-to-run ## Build Adjutant and start it: http://127.0.0.1:80
 	@cargo build --release --locked --package adjutant
 	@exec $(SERVER) serve $(ARGS)
 
-# Looked at once, so that a second start takes no time. Only the built-in model needs Python: whoever has
-# another model can do without.
+# Looked at once, so that a second start takes no time. Only the built-in model and the code interpreter need
+# Python, and only the latter needs walls: whoever has another model and runs no code can do without.
 $(TARGET)/.ready-to-run: scripts/need
 	@scripts/need rust compiler
-	@scripts/need python || echo "Starting all the same: only the built-in model needs it."
+	@scripts/need python || echo "Starting all the same: only the built-in model and the code interpreter need it."
+	@scripts/need walls || echo "Starting all the same: only the code interpreter needs it."
 	@mkdir -p $(TARGET) && touch $@
 
 test: lint unit conformance ## Run every check and test
@@ -28,7 +29,7 @@ lint: ## Check formatting and lints
 	cargo clippy --workspace --all-targets --locked -- --deny warnings
 
 unit: ## Run the tests of the Rust code
-	@scripts/need rust compiler
+	@scripts/need rust compiler python walls
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		set -x; cargo nextest run --workspace --locked; \
 	else \
@@ -36,7 +37,7 @@ unit: ## Run the tests of the Rust code
 	fi
 
 conformance: ## Run the official SDKs and recorded traffic against a live server
-	@scripts/need rust compiler python node
+	@scripts/need rust compiler python walls node
 	cargo build --locked --package adjutant --package s3-for-tests
 	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) conformance/run $(ARGS)
 
@@ -49,6 +50,10 @@ bench-search: ## Measure searching, beside peers: quality, taking in, speed (Deb
 	@scripts/need rust compiler python
 	@cargo build --release --locked --package adjutant
 	@bench/search/run $(SERVER) $(ARGS)
+
+bench-code: ## Measure the code interpreter's sessions (needs target/code-interpreter, which the conformance suite makes)
+	@scripts/need rust compiler walls
+	@cargo run --release --locked --package adjutant-sandbox --example measure -- $(TARGET)/code-interpreter/python $(ARGS)
 
 clean: ## Remove what was built (never the data folder)
 	cargo clean

@@ -16,7 +16,7 @@ from harness.ledger import Ledger
 from harness.s3 import S3
 from harness.scripted import Model, ScriptedUpstream, Vectors
 from harness.sdk import SDK_VERSION, http_client, httpx, openai_client
-from harness.server import BINARY, Adjutant
+from harness.server import BINARY, START_DEADLINE_SECONDS, Adjutant
 from harness.shelf import Shelf
 from harness.story import Story
 
@@ -27,6 +27,7 @@ SETTINGS = {
     "ADJUTANT_LOG": "info",
     "ADJUTANT_EMBEDDINGS_UPSTREAM": "upstream",
     "ADJUTANT_EMBEDDINGS_MODEL": "scripted-embedder",
+    "ADJUTANT_CODE_INTERPRETER_ENGINE": "off",
 }
 
 
@@ -73,10 +74,12 @@ class Servers:
         self._s3: S3 | None = None
         self._numbers = itertools.count(1)
 
-    def shared(self, db: str, **settings: str) -> Adjutant:
+    def shared(
+        self, db: str, *, start_seconds: float = START_DEADLINE_SECONDS, **settings: str
+    ) -> Adjutant:
         key = (db, *sorted(settings.items()))
         if key not in self._shared or not self._shared[key].is_running:
-            self._shared[key] = self.new(db, settings=settings)
+            self._shared[key] = self.new(db, settings=settings, start_seconds=start_seconds)
         return self._shared[key]
 
     def blob_settings(self, where: str, prefix: str | None = None) -> dict[str, str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import openai
 import pytest
 
+from harness import code
 from harness.ledger import Ledger
 from harness.scripted import Model, ScriptedUpstream
 from harness.sdk import openai_client
@@ -58,30 +61,42 @@ def test_the_model_hears_what_the_program_said(
     assert ledger.streams[-1].names[-2:] == ["thread.run.completed", "done"]
 
 
-def test_code_interpreter_is_stored_and_not_yet_told_to_the_model(
+def test_where_no_code_is_run_no_model_is_told_of_code_interpreter(
     server: Adjutant, upstream: ScriptedUpstream
 ) -> None:
-    """Until the tool is built, a model that cannot use it does not hear of it."""
+    """A model does not hear of what it cannot use; the tool is accepted and stored all the same."""
     model = script(upstream.model("gpt-4-turbo"))
     run_program(server.base_url, timeout=30)
     assert [request.body.get("tools") for request in model.requests] == [None, None]
 
 
 @pytest.mark.builtin_model
-@pytest.mark.timeout(1200)
+@pytest.mark.timeout(2400)
 @pytest.mark.skipif(os.environ.get("ADJUTANT_TEST_BUILTIN") == "0", reason="switched off")
 def test_the_program_is_answered_by_the_built_in_model() -> None:
-    """With no upstream, no key and no other service, a real model answers."""
+    """With no upstream, no key and no other service, a real model answers, by code that really runs."""
     folder = Path(
         os.environ.get("ADJUTANT_TEST_BUILTIN_FOLDER", ROOT / "target/conformance/built-in")
     )
     secrets = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
     environment = {key: value for key, value in os.environ.items() if key not in secrets}
-    server = Adjutant(folder, upstream=None, environment=environment, start_seconds=600)
+    server = Adjutant(
+        folder,
+        upstream=None,
+        settings=code.SETTINGS,
+        environment=environment,
+        start_seconds=600 + code.INSTALLING_SECONDS,
+    )
     try:
         printed = run_program(server.base_url, timeout=500)
+        thread = re.findall(r"thread_\w+", printed[1])[0]
+        client = openai.OpenAI(base_url=server.base_url, api_key="any")
+        (run,) = client.beta.threads.runs.list(thread)
+        steps = client.beta.threads.runs.steps.list(run.id, thread_id=thread, order="asc")
     finally:
         server.stop()
+    (call,) = steps.data[0].step_details.tool_calls
+    assert "1" in call.code_interpreter.outputs[0].logs
     answer = "\n".join(printed[2:])
     assert "1" in answer
     assert "서울" in answer

@@ -14,6 +14,7 @@ use crate::files::Files;
 use crate::runs::Engine;
 use crate::search::{Ingest, Reader, Search};
 use crate::store::{Project, Store};
+use crate::tools::code_interpreter::CodeInterpreter;
 use crate::upstream::Upstreams;
 
 /// Everything that serves requests. Cheap to clone.
@@ -29,6 +30,8 @@ pub struct App {
     pub search: Arc<Search>,
     /// What brings files into vector stores.
     pub ingest: Arc<Ingest>,
+    /// What runs programs of models.
+    pub code: Arc<CodeInterpreter>,
     /// Runs.
     pub engine: Arc<Engine>,
     /// Models.
@@ -69,12 +72,14 @@ impl App {
             config.search,
         );
         let search = Search::new(store.clone(), Arc::clone(&upstreams), &ingest, config.search);
+        let code = CodeInterpreter::new(&config.code_interpreter, &config.data, Arc::clone(&files));
         let engine = Engine::new(
             store.clone(),
             Arc::clone(&files),
             Arc::clone(&clock),
             Arc::clone(&upstreams),
             Arc::clone(&search),
+            Arc::clone(&code),
             config.runs,
         );
         Ok(Self {
@@ -83,6 +88,7 @@ impl App {
             files,
             search,
             ingest,
+            code,
             engine,
             upstreams,
             keys: Arc::new(Keys::new(config.accepted_keys()?)),

@@ -39,6 +39,37 @@ pub struct Config {
     pub embeddings: EmbeddingsConfig,
     pub runs: RunsConfig,
     pub search: SearchConfig,
+    pub code_interpreter: CodeInterpreterConfig,
+}
+
+/// The code interpreter.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents them")]
+pub struct CodeInterpreterConfig {
+    pub engine: CodeEngine,
+    pub folder: String,
+    pub requirements: String,
+    pub idle_seconds: u64,
+    pub sessions: usize,
+    pub spare_sessions: usize,
+    pub memory_mb: u64,
+    pub disk_mb: u64,
+    pub run_seconds: u64,
+    pub cpu_seconds: u64,
+    pub output_characters: usize,
+}
+
+/// What runs the programs of models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CodeEngine {
+    /// What can be run safely here, or nothing.
+    Auto,
+    /// This machine's Python behind walls; without them the server does not start.
+    Native,
+    /// Nothing.
+    Off,
 }
 
 /// A model's server.
@@ -210,6 +241,7 @@ impl Config {
         ensure!(self.search.read_at_once > 0, "search.read_at_once must be more than 0");
         ensure!(self.runs.lease_seconds > 0, "runs.lease_seconds must be more than 0");
         ensure!(self.runs.keepalive_seconds > 0, "runs.keepalive_seconds must be more than 0");
+        ensure!(self.code_interpreter.run_seconds > 0, "code_interpreter.run_seconds must be more than 0");
         ensure!(self.upstream_idle_seconds > 0, "upstream_idle_seconds must be more than 0");
         ensure!(self.file_bytes > 0, "file_bytes must be more than 0");
         ensure!(self.embeddings.window_tokens > 0, "embeddings.window_tokens must be more than 0");

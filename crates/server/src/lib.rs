@@ -8,6 +8,7 @@ pub mod fault;
 pub mod files;
 pub mod http;
 pub mod ids;
+pub mod python;
 pub mod runs;
 pub mod search;
 pub mod serve;

@@ -13,8 +13,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::blobs::Blobs;
-use crate::config::Config;
+use crate::config::{CodeEngine, Config};
 use crate::store::{Place, Project, Store};
+use crate::tools::code_interpreter::{CodeInterpreter, Setup};
 use crate::transfer::{Importer, files};
 use crate::upstream::Progress;
 use crate::{http, transfer, upstream};
@@ -47,6 +48,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let blobs = Blobs::open(&config)?;
     blobs.check().await?;
     let app = App::new(&config, store, blobs, upstreams)?;
+    if config.code_interpreter.engine == CodeEngine::Native {
+        app.code.prepare(&|progress| show(&progress, &shown)).await.context("Code cannot be run")?;
+    }
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("could not listen on {}: is another server there?", config.listen))?;
@@ -60,6 +64,9 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let reading = tokio::spawn(Arc::clone(&app.ingest).work(alone));
     say(&format!("Adjutant is listening on http://{address}"))?;
     tokio::spawn(forget(app.clone()));
+    if config.code_interpreter.engine == CodeEngine::Auto {
+        tokio::spawn(prepare_code(Arc::clone(&app.code)));
+    }
     tokio::spawn({
         let upstreams = Arc::clone(&app.upstreams);
         async move {
@@ -95,6 +102,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Prepares to run code while requests are served: the first start installs packages for a minute, and whoever
+/// runs no code needs none.
+async fn prepare_code(code: Arc<CodeInterpreter>) {
+    if let Err(fault) = code.prepare(&|progress| tracing::info!("{progress}")).await {
+        tracing::warn!("no code is run, and no model is told of code_interpreter: {fault:#}");
+    }
+}
+
 /// Says what the settings mean, and fails where they cannot work.
 ///
 /// # Errors
@@ -116,6 +131,7 @@ pub async fn check(config: Config) -> anyhow::Result<()> {
         }
     }
     check_blobs(&config).await?;
+    say(&Setup::new(&config.code_interpreter, &config.data).check().await)?;
     let upstreams = upstream::open(&config).await?;
     say(&upstreams.in_words())?;
     for line in upstreams.check().await {

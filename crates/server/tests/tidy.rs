@@ -20,7 +20,7 @@ struct Room {
 const ROOMS: &[Room] = &[
     Room {
         name: "serve",
-        uses: "http app runs transfer tools search files upstream store blobs",
+        uses: "http app runs transfer tools search files upstream store blobs python",
         reason: "it starts and stops the process",
     },
     Room {
@@ -41,7 +41,7 @@ const ROOMS: &[Room] = &[
     Room { name: "transfer", uses: "store", reason: "objects go out and come in as they are, whoever asks" },
     Room {
         name: "tools",
-        uses: "search files upstream store blobs",
+        uses: "search files upstream store blobs python",
         reason: "a tool answers a call and knows nothing of the run around it",
     },
     Room {
@@ -54,7 +54,8 @@ const ROOMS: &[Room] = &[
         uses: "store blobs",
         reason: "rows and bytes are kept together, whoever needs them",
     },
-    Room { name: "upstream", uses: "", reason: "models are called, and know nothing of us" },
+    Room { name: "upstream", uses: "python", reason: "models are called, and know nothing of us" },
+    Room { name: "python", uses: "", reason: "environments are made for whoever needs one" },
     Room { name: "store", uses: "", reason: "rows go in and out; the meaning is with the callers" },
     Room { name: "blobs", uses: "", reason: "bytes go in and out" },
     Room { name: "config", uses: "", reason: "every room may read it, so it can read none" },

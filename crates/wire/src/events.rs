@@ -3,9 +3,9 @@
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
 use crate::error::{Error, Inner};
-use crate::messages::{Annotation, Message};
+use crate::messages::{Annotation, ImageFile, Message};
 use crate::runs::{Run, RunStatus};
-use crate::steps::{Include, Step, StepStatus, UsedRanking};
+use crate::steps::{CodeInterpreterOutput, Include, Step, StepStatus, UsedRanking};
 use crate::threads::Thread;
 use crate::{CallId, MessageId, StepId};
 
@@ -64,6 +64,20 @@ pub enum CallGrowth<'a> {
         /// How results will be ranked.
         ranking_options: &'a UsedRanking,
     },
+    /// The first delta of a program.
+    CodeInterpreter {
+        /// The call's id.
+        id: &'a CallId,
+    },
+    /// More of the program.
+    Code(&'a str),
+    /// More of what the program gives.
+    CodeOutput {
+        /// Which of its outputs.
+        index: usize,
+        /// More text of it, or the image.
+        output: &'a CodeInterpreterOutput,
+    },
 }
 
 /// How a part of a message grew.
@@ -91,6 +105,8 @@ pub enum PartGrowth<'a> {
     },
     /// More of a refusal.
     Refusal(&'a str),
+    /// An image, by its file: the only delta of its part.
+    Image(&'a ImageFile),
 }
 
 impl<'a> PartGrowth<'a> {
@@ -224,6 +240,10 @@ impl Serialize for PartDelta<'_> {
                 part.serialize_field("type", "refusal")?;
                 part.serialize_field("refusal", refusal)?;
             }
+            PartGrowth::Image(image) => {
+                part.serialize_field("type", "image_file")?;
+                part.serialize_field("image_file", image)?;
+            }
         }
         part.end()
     }
@@ -300,6 +320,22 @@ impl Serialize for CallDelta<'_> {
                 call.serialize_field("type", "file_search")?;
                 call.serialize_field("file_search", &FirstSearch { ranking_options, results: [] })?;
             }
+            CallGrowth::CodeInterpreter { id } => {
+                call.serialize_field("id", id)?;
+                call.serialize_field("type", "code_interpreter")?;
+                call.serialize_field("code_interpreter", &FirstCode { input: "", outputs: [] })?;
+            }
+            CallGrowth::Code(input) => {
+                call.serialize_field("type", "code_interpreter")?;
+                call.serialize_field("code_interpreter", &One("input", &input))?;
+            }
+            CallGrowth::CodeOutput { index, output } => {
+                call.serialize_field("type", "code_interpreter")?;
+                call.serialize_field(
+                    "code_interpreter",
+                    &One("outputs", &[NumberedOutput { index, output }]),
+                )?;
+            }
         }
         call.end()
     }
@@ -316,6 +352,20 @@ struct FirstFunction<'a> {
 struct FirstSearch<'a> {
     ranking_options: &'a UsedRanking,
     results: [(); 0],
+}
+
+#[derive(Serialize)]
+struct FirstCode {
+    input: &'static str,
+    outputs: [(); 0],
+}
+
+/// An output in a delta: with its place among those of its call.
+#[derive(Serialize)]
+struct NumberedOutput<'a> {
+    index: usize,
+    #[serde(flatten)]
+    output: &'a CodeInterpreterOutput,
 }
 
 /// Wrapped and bare at once: official SDKs raise on the first form, another known client reads the second
@@ -338,7 +388,8 @@ impl Serialize for ErrorBody<'_> {
 mod tests {
     use super::*;
     use crate::id::Id;
-    use crate::messages::FileCitation;
+    use crate::messages::{Detail, FileCitation};
+    use crate::steps::OutputImage;
 
     fn frame(event: &Event<'_>) -> String {
         let mut frames = Vec::new();
@@ -393,6 +444,42 @@ mod tests {
         assert!(frame(&Event::StepDelta(&step, CallDelta { index: 0, growth })).contains(
             r#"[{"index":0,"id":"call_1","type":"file_search","file_search":{"ranking_options":{"ranker":"auto","score_threshold":0.0},"results":[]}}]"#
         ));
+    }
+
+    #[test]
+    fn a_program_and_its_outputs_look_as_recorded() {
+        let step = StepId::from_checked("step_1".into());
+        let call = CallId::from_checked("call_1".into());
+        let logs = CodeInterpreterOutput::Logs { logs: "4\n".into() };
+        let image = CodeInterpreterOutput::Image { image: OutputImage { file_id: "file-1".into() } };
+        for (growth, data) in [
+            (
+                CallGrowth::CodeInterpreter { id: &call },
+                r#"{"index":0,"id":"call_1","type":"code_interpreter","code_interpreter":{"input":"","outputs":[]}}"#,
+            ),
+            (
+                CallGrowth::Code("import"),
+                r#"{"index":0,"type":"code_interpreter","code_interpreter":{"input":"import"}}"#,
+            ),
+            (
+                CallGrowth::CodeOutput { index: 0, output: &logs },
+                r#"{"index":0,"type":"code_interpreter","code_interpreter":{"outputs":[{"index":0,"type":"logs","logs":"4\n"}]}}"#,
+            ),
+            (
+                CallGrowth::CodeOutput { index: 1, output: &image },
+                r#"{"index":0,"type":"code_interpreter","code_interpreter":{"outputs":[{"index":1,"type":"image","image":{"file_id":"file-1"}}]}}"#,
+            ),
+        ] {
+            let shown = frame(&Event::StepDelta(&step, CallDelta { index: 0, growth }));
+            assert!(shown.contains(&format!("\"tool_calls\":[{data}]")), "{shown}");
+        }
+        let message = MessageId::from_checked("msg_1".into());
+        let image = ImageFile { file_id: "file-1".into(), detail: Detail::default() };
+        let delta = PartDelta { index: 0, first: true, growth: PartGrowth::Image(&image) };
+        assert!(
+            frame(&Event::MessageDelta(&message, delta))
+                .contains(r#"{"content":[{"index":0,"type":"image_file","image_file":{"file_id":"file-1""#)
+        );
     }
 
     #[test]

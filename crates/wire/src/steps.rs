@@ -64,14 +64,16 @@ impl Step {
         self
     }
 
-    /// The step as clients see it: what is stored of searches beyond the API is taken away, and so is the
+    /// The step as clients see it: what is stored of calls beyond the API is taken away, and so is the
     /// text of the passages unless it was asked for.
     #[must_use]
     pub fn shown(mut self, include: Include) -> Self {
         let StepDetails::ToolCalls { tool_calls } = &mut self.step_details else { return self };
         for ToolCall { tool, .. } in tool_calls {
-            if let CalledTool::FileSearch { file_search } = tool {
-                file_search.show(include);
+            match tool {
+                CalledTool::FileSearch { file_search } => file_search.show(include),
+                CalledTool::CodeInterpreter { code_interpreter } => code_interpreter.pending = false,
+                CalledTool::Function { .. } => {}
             }
         }
         self
@@ -199,6 +201,9 @@ pub struct CodeInterpreterCall {
     pub input: String,
     /// What it printed and drew.
     pub outputs: Vec<CodeInterpreterOutput>,
+    /// Whether it is yet to be run. Stored and never shown.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pending: bool,
 }
 
 /// What a program gave.

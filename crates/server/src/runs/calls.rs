@@ -108,15 +108,13 @@ impl Executor {
             Callee::Hosted(tool) => tool.begin(&self.run.tools),
         };
         let growth = match &tool {
-            CalledTool::Function { function } => Some(CallGrowth::Function { id: &id, name: &function.name }),
+            CalledTool::Function { function } => CallGrowth::Function { id: &id, name: &function.name },
             CalledTool::FileSearch { file_search } => {
-                Some(CallGrowth::FileSearch { id: &id, ranking_options: &file_search.ranking_options })
+                CallGrowth::FileSearch { id: &id, ranking_options: &file_search.ranking_options }
             }
-            CalledTool::CodeInterpreter { .. } => None,
+            CalledTool::CodeInterpreter { .. } => CallGrowth::CodeInterpreter { id: &id },
         };
-        if let Some(growth) = growth {
-            self.listener.emit(&Event::StepDelta(&step.id, CallDelta { index, growth }));
-        }
+        self.listener.emit(&Event::StepDelta(&step.id, CallDelta { index, growth }));
         tool_calls.push(ToolCall { id, tool });
     }
 
@@ -129,8 +127,16 @@ impl Executor {
                 let growth = CallGrowth::Arguments(more);
                 self.listener.emit(&Event::StepDelta(&step.id, CallDelta { index, growth }));
             }
-            // Clients do not see what a hosted tool is called with while it is written (recorded).
-            Some(CalledTool::FileSearch { .. } | CalledTool::CodeInterpreter { .. }) => {
+            Some(CalledTool::CodeInterpreter { code_interpreter }) => {
+                let more = turn.programs.entry(index).or_default().read(more);
+                if !more.is_empty() {
+                    code_interpreter.input.push_str(&more);
+                    let growth = CallGrowth::Code(&more);
+                    self.listener.emit(&Event::StepDelta(&step.id, CallDelta { index, growth }));
+                }
+            }
+            // Clients do not see what a search is asked while that is written (recorded).
+            Some(CalledTool::FileSearch { .. }) => {
                 turn.hosted_arguments.entry(index).or_default().push_str(more);
             }
             None => {}
@@ -157,13 +163,31 @@ impl Executor {
                     let arguments = turn.hosted_arguments.remove(&index).unwrap_or_default();
                     file_search.queries = file_search::queries(&arguments, &turn.question);
                 }
-                CalledTool::Function { .. } | CalledTool::CodeInterpreter { .. } => {}
+                CalledTool::CodeInterpreter { .. } => self.end_program(turn, index),
+                CalledTool::Function { .. } => {}
             }
         }
         if let Some(work) = self.open.take() {
             self.close(work);
         }
         Ok(())
+    }
+
+    /// The call of a program is whole: what could not be understood before is now.
+    fn end_program(&mut self, turn: &mut Turn, index: usize) {
+        let rest = turn.programs.remove(&index).unwrap_or_default().finish();
+        let Some(Work { step, .. }) = &mut self.open else { return };
+        let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return };
+        let Some(CalledTool::CodeInterpreter { code_interpreter }) =
+            tool_calls.get_mut(index).map(|call| &mut call.tool)
+        else {
+            return;
+        };
+        if !rest.is_empty() {
+            code_interpreter.input.push_str(&rest);
+            let growth = CallGrowth::Code(&rest);
+            self.listener.emit(&Event::StepDelta(&step.id, CallDelta { index, growth }));
+        }
     }
 
     /// The token limit fell into a call: what there is of it cannot be answered.

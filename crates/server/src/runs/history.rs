@@ -6,13 +6,12 @@ use std::cmp::Reverse;
 
 use adjutant_wire::messages::{Content, Message};
 use adjutant_wire::runs::{Run, TruncationKind};
-use adjutant_wire::steps::{CalledTool, Step, StepDetails};
+use adjutant_wire::steps::{CalledTool, CodeInterpreterOutput, Step, StepDetails};
 
 use super::tokens;
 use crate::fault::Result;
 use crate::store::Reading;
 use crate::tools::file_search::PASSAGE_TOKENS;
-use crate::tools::hosted;
 
 /// Messages read from the store at first. Each further page is twice as long, until something was chosen: then as
 /// long as there is room for.
@@ -133,7 +132,13 @@ fn texts_of_call(tool: &CalledTool) -> Vec<&str> {
             let queries = file_search.queries.iter().map(String::as_str);
             queries.chain(file_search.results.iter().map(|result| result.text())).collect()
         }
-        CalledTool::CodeInterpreter { .. } => Vec::new(),
+        CalledTool::CodeInterpreter { code_interpreter } => {
+            let outputs = code_interpreter.outputs.iter().filter_map(|output| match output {
+                CodeInterpreterOutput::Logs { logs } => Some(logs.as_str()),
+                CodeInterpreterOutput::Image { .. } => None,
+            });
+            std::iter::once(code_interpreter.input.as_str()).chain(outputs).collect()
+        }
     }
 }
 
@@ -380,11 +385,11 @@ impl<'r> Pages<'r> {
         Ok(Some(entries))
     }
 
-    /// A step's calls as far as the model reads them: of another run, only those that the client answered.
+    /// A step's calls as far as the model reads them: searches of another run are left out.
     fn shown(&self, position: i64, mut step: Step) -> Option<Entry> {
         let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return None };
         if step.run_id != self.run.id {
-            tool_calls.retain(|call| !hosted::is_hosted(&call.tool));
+            tool_calls.retain(|call| !matches!(call.tool, CalledTool::FileSearch { .. }));
         }
         (!tool_calls.is_empty()).then_some(Entry::Calls(position, step))
     }

@@ -82,6 +82,8 @@ impl Executor {
         let workshop = self.workshop(tool_calls).await?;
         let answers = tool_calls.drain(..).map(|call| workshop.answer(call));
         *tool_calls = self.unless_stopped(try_join_all(answers)).await?.map_err(search_failed)?;
+        self.run_programs(&mut step).await?;
+        let StepDetails::ToolCalls { tool_calls } = &step.step_details else { return Ok(()) };
         if machine::pending(tool_calls).is_empty() {
             step.status = StepStatus::Completed;
             step.completed_at = Some(self.engine.clock.seconds());
@@ -98,7 +100,7 @@ impl Executor {
 
     async fn workshop(&self, calls: &[ToolCall]) -> Result<Workshop, Stop> {
         let stores = self.vector_stores().await?;
-        let terms = self.terms(&stores).await;
+        let terms = self.terms(&stores).await?;
         let mut reading = self.engine.store.read(self.lease.project()).await?;
         let room = prompt::room_for_found(&mut reading, &self.run, &terms).await?;
         let limits = file_search::limits(&self.run.tools, &self.run.model);
@@ -113,13 +115,21 @@ impl Executor {
     }
 
     /// On which terms the model is asked next.
-    pub(super) async fn terms(&self, stores: &VectorStores) -> Terms {
-        Terms {
+    pub(super) async fn terms(&self, stores: &VectorStores) -> Result<Terms> {
+        let mut hosted = stores.usable(&self.run);
+        let code = HostedTool::CodeInterpreter;
+        let may_run = code.is_among(&self.run.tools) && self.run.tool_choice != ToolChoice::None;
+        if may_run && self.engine.code.is_offered() {
+            hosted.push(code);
+            self.engine.code.expect();
+        }
+        Ok(Terms {
             first: self.steps.is_empty(),
             room: self.room().await,
-            hosted: stores.usable(&self.run),
+            hosted,
+            code_files: self.code_files().await?,
             must_answer: machine::must_answer(&self.steps),
-        }
+        })
     }
 }
 
@@ -160,7 +170,7 @@ fn ids(resources: Option<ToolResources>) -> Vec<String> {
 }
 
 /// What is not there has no files: an assistant may have been deleted since.
-fn or_none<T>(found: Result<T>) -> Result<Option<T>> {
+pub(super) fn or_none<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(Fault::Refused(_)) => Ok(None),

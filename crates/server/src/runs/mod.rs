@@ -4,11 +4,13 @@
 mod busy;
 mod calls;
 mod citations;
+mod code;
 mod executor;
 mod follow;
 mod history;
 mod hosted;
 mod images;
+mod links;
 mod listener;
 mod machine;
 mod prompt;
@@ -41,6 +43,7 @@ use crate::files::Files;
 use crate::ids::{fresh, hex};
 use crate::search::{Search, resources};
 use crate::store::{Claimed, Lease, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
+use crate::tools::code_interpreter::CodeInterpreter;
 use crate::upstream::Upstreams;
 pub use follow::Begin;
 use follow::Live;
@@ -54,6 +57,7 @@ pub struct Engine {
     pub(crate) clock: Arc<Clock>,
     pub(crate) upstreams: Arc<Upstreams>,
     pub(crate) search: Arc<Search>,
+    pub(crate) code: Arc<CodeInterpreter>,
     settings: RunsConfig,
     /// Names this process in leases.
     owner: String,
@@ -98,6 +102,7 @@ impl Engine {
         clock: Arc<Clock>,
         upstreams: Arc<Upstreams>,
         search: Arc<Search>,
+        code: Arc<CodeInterpreter>,
         settings: RunsConfig,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -106,6 +111,7 @@ impl Engine {
             clock,
             upstreams,
             search,
+            code,
             settings,
             owner: hex(),
             at_work: Mutex::default(),

@@ -1,24 +1,25 @@
 //! From a thread to what the model reads: instructions, then the conversation, each tool call together with
-//! its answer. Calls of hosted tools are shown in their own run alone: what they gave is too much to be kept, and
-//! a later run can search again.
+//! its answer. Searches are shown in their own run alone: what they gave is too much to be kept, and a later run can
+//! search again.
 
 use adjutant_wire::messages::{Content, Message, MessageStatus, Role};
-use adjutant_wire::runs::{IncompleteRunReason, LastError, LastErrorCode, ResponseFormat, Run};
+use adjutant_wire::runs::{IncompleteRunReason, LastError, LastErrorCode, ResponseFormat, Run, ToolChoice};
 use adjutant_wire::steps::{CalledTool, Step, StepDetails, ToolCall};
-use adjutant_wire::tools::Tool;
 use serde_json::json;
 
 use super::citations::{Sources, without_markers};
+use super::code;
 use super::history::{self, Entry, History};
 use super::images::Images;
 use super::machine::End;
 use crate::fault::Result;
 use crate::store::Reading;
+use crate::tools::code_interpreter::InputFile;
 use crate::tools::hosted::{self, HostedTool};
 use crate::tools::{file_search, functions};
 use crate::upstream::chat::{
     ChatContent, ChatFunctionCall, ChatImage, ChatMessage, ChatPart, ChatRequest, ChatTool, ChatToolCall,
-    ChatToolChoice,
+    ChatToolChoice, Code,
 };
 
 /// For a model that used tools without coming to an end.
@@ -68,6 +69,8 @@ pub(super) struct Terms {
     pub(super) room: Room,
     /// Hosted tools that the model may use.
     pub(super) hosted: Vec<HostedTool>,
+    /// Files that its programs can read.
+    pub(super) code_files: Vec<InputFile>,
     /// Whether the model has to answer without calling anything.
     pub(super) must_answer: bool,
 }
@@ -76,7 +79,7 @@ impl Terms {
     /// What the run's model is told that it may call.
     fn tools(&self, run: &Run) -> Vec<ChatTool> {
         let mut tools = functions::describe(&run.tools);
-        tools.extend(self.hosted.iter().map(|tool| tool.describe(&run.tools)));
+        tools.extend(self.hosted.iter().map(|tool| tool.describe(&run.tools, &self.code_files)));
         tools
     }
 
@@ -86,6 +89,19 @@ impl Terms {
         }
         // Forced in the first turn only, or the model would call for ever (contract §5).
         hosted::choice(&run.tool_choice, &run.tools, &self.hosted).filter(|_| self.first)
+    }
+
+    fn code(&self, run: &Run) -> Code {
+        let tool = HostedTool::CodeInterpreter;
+        if !tool.is_among(&run.tools) {
+            Code::Whatever
+        } else if !self.hosted.contains(&tool) {
+            Code::Lacking
+        } else if self.first && run.tool_choice == ToolChoice::Auto {
+            Code::Offered(tool.name(&run.tools))
+        } else {
+            Code::Whatever
+        }
     }
 
     fn instructions(&self, run: &Run) -> String {
@@ -146,7 +162,7 @@ pub(super) fn build(
         temperature: Some(run.temperature).filter(|temperature| *temperature != 1.0),
         top_p: Some(run.top_p).filter(|top_p| *top_p != 1.0),
         max_completion_tokens: terms.room.completion_tokens,
-        wants_code: run.tools.contains(&Tool::CodeInterpreter {}),
+        code: terms.code(run),
         reasoning_effort: run.reasoning_effort.map(|effort| effort.as_str().to_owned()),
     }
 }
@@ -233,7 +249,12 @@ fn answered(ToolCall { id, tool }: &ToolCall, run: &Run, sources: &Sources) -> O
             let answer = file_search::answer(file_search, sources.first_mark(id));
             (HostedTool::FileSearch.name(&run.tools), arguments.to_string(), answer)
         }
-        CalledTool::CodeInterpreter { .. } => return None,
+        CalledTool::CodeInterpreter { code_interpreter } if code_interpreter.pending => return None,
+        CalledTool::CodeInterpreter { code_interpreter } => {
+            let arguments = json!({"code": code_interpreter.input});
+            let name = HostedTool::CodeInterpreter.name(&run.tools);
+            (name, arguments.to_string(), code::answer(code_interpreter))
+        }
     };
     let call = ChatFunctionCall { name, arguments };
     Some(Answered { id: adjutant_wire::id::Id::as_str(id).to_owned(), call, answer })

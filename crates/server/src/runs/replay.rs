@@ -8,9 +8,11 @@
 use adjutant_wire as wire;
 use adjutant_wire::StepId;
 use adjutant_wire::events::{CallDelta, CallGrowth, Event, PartDelta, PartGrowth};
-use adjutant_wire::messages::{Content, Message, MessageStatus};
+use adjutant_wire::messages::{Content, ImageFile, Message, MessageStatus};
 use adjutant_wire::runs::{Run, RunStatus};
-use adjutant_wire::steps::{CalledTool, Include, Step, StepDetails, StepStatus, ToolCall};
+use adjutant_wire::steps::{
+    CalledTool, CodeInterpreterOutput, Include, Step, StepDetails, StepStatus, ToolCall,
+};
 use adjutant_wire::threads::Thread;
 
 use super::executor::Work;
@@ -43,6 +45,9 @@ pub(super) struct Told {
 struct ToldPart {
     bytes: usize,
     annotations: usize,
+    /// Of a program: how many outputs are told of to their end, and how much of the next one.
+    outputs: usize,
+    output_bytes: usize,
 }
 
 /// The stages of a step.
@@ -245,7 +250,8 @@ impl Teller<'_> {
         let (whole, annotations) = match part {
             Content::Text { text } => (&text.value, Some(text.annotations.as_slice())),
             Content::Refusal { refusal } => (refusal, None),
-            Content::ImageFile { .. } | Content::ImageUrl { .. } => return,
+            Content::ImageFile { image_file } => return self.image(message, index, image_file),
+            Content::ImageUrl { .. } => return,
         };
         let Some((first, new)) = self.new_text(index, whole) else { return };
         let growth = match annotations {
@@ -259,6 +265,13 @@ impl Teller<'_> {
             None => PartGrowth::Refusal(new),
         };
         self.event(&Event::MessageDelta(&message.id, PartDelta { index, first, growth }));
+    }
+
+    fn image(&mut self, message: &Message, index: usize, image: &ImageFile) {
+        if self.new_text(index, "").is_some() {
+            let delta = PartDelta { index, first: true, growth: PartGrowth::Image(image) };
+            self.event(&Event::MessageDelta(&message.id, delta));
+        }
     }
 
     /// What is new of a text that grows, and whether it is its first piece.
@@ -310,16 +323,55 @@ impl Teller<'_> {
             CalledTool::FileSearch { file_search } => {
                 ("", CallGrowth::FileSearch { id: &call.id, ranking_options: &file_search.ranking_options })
             }
-            CalledTool::CodeInterpreter { .. } => return,
+            CalledTool::CodeInterpreter { code_interpreter } => {
+                (code_interpreter.input.as_str(), CallGrowth::CodeInterpreter { id: &call.id })
+            }
         };
-        let Some((first, new)) = self.new_text(index, arguments) else { return };
-        if first {
-            self.event(&Event::StepDelta(&step.id, CallDelta { index, growth: first_growth }));
+        let program = match &call.tool {
+            CalledTool::CodeInterpreter { code_interpreter } => Some(code_interpreter),
+            CalledTool::Function { .. } | CalledTool::FileSearch { .. } => None,
+        };
+        if let Some((first, new)) = self.new_text(index, arguments) {
+            if first {
+                self.event(&Event::StepDelta(&step.id, CallDelta { index, growth: first_growth }));
+            }
+            if !new.is_empty() {
+                let growth =
+                    if program.is_some() { CallGrowth::Code(new) } else { CallGrowth::Arguments(new) };
+                self.event(&Event::StepDelta(&step.id, CallDelta { index, growth }));
+            }
         }
-        if !new.is_empty() {
-            let growth = CallGrowth::Arguments(new);
-            self.event(&Event::StepDelta(&step.id, CallDelta { index, growth }));
+        for (place, output) in program.iter().flat_map(|program| program.outputs.iter().enumerate()) {
+            self.output(step, index, place, output);
         }
+    }
+
+    /// Tells what is new of one of a program's outputs.
+    fn output(&mut self, step: &Step, index: usize, place: usize, output: &CodeInterpreterOutput) {
+        let Some(told) = self.told.parts.get_mut(index) else { return };
+        if place < told.outputs {
+            return;
+        }
+        if place > told.outputs {
+            (told.outputs, told.output_bytes) = (place, 0);
+        }
+        let new = match output {
+            CodeInterpreterOutput::Logs { logs } => {
+                let new = logs.get(told.output_bytes..).unwrap_or_default().to_owned();
+                told.output_bytes = logs.len();
+                if new.is_empty() {
+                    return;
+                }
+                CodeInterpreterOutput::Logs { logs: new }
+            }
+            CodeInterpreterOutput::Image { .. } => {
+                told.outputs = place + 1;
+                told.output_bytes = 0;
+                output.clone()
+            }
+        };
+        let growth = CallGrowth::CodeOutput { index: place, output: &new };
+        self.event(&Event::StepDelta(&step.id, CallDelta { index, growth }));
     }
 
     /// False where the step goes on.

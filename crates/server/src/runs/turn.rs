@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant_wire::events::{Event, PartDelta, PartGrowth};
-use adjutant_wire::messages::{Content, Message, MessageStatus, Role};
+use adjutant_wire::messages::{
+    Attachment, AttachmentTool, Content, Detail, ImageFile, Message, MessageStatus, Role,
+};
 use adjutant_wire::runs::{IncompleteRunReason, ResponseFormat, RunStatus, Usage};
 use adjutant_wire::steps::{MessageCreation, Step, StepDetails, StepKind, StepStatus};
 use adjutant_wire::{Metadata, StepId};
 use tokio::time::Instant;
 
 use super::citations::{Piece, Reader, Sources};
+use super::code;
 use super::executor::{Executor, Stop, Work};
 use super::history::IMAGE_TOKENS;
 use super::images::Images;
@@ -19,6 +22,7 @@ use super::machine::{self, End};
 use super::prompt::{self, Room};
 use super::tokens;
 use crate::ids::fresh;
+use crate::tools::code_interpreter::CodeReader;
 use crate::upstream::chat::{
     ChatContent, ChatDelta, ChatFinish, ChatMessage, ChatPart, ChatRequest, ChatUsage,
 };
@@ -37,6 +41,8 @@ pub(super) struct Turn {
     reader: Reader,
     /// What hosted tools are called with, by the call's place in its step, while it is written.
     pub(super) hosted_arguments: HashMap<usize, String>,
+    /// Finds the programs in what the code interpreter is called with.
+    pub(super) programs: HashMap<usize, CodeReader>,
     finish: Option<ChatFinish>,
     usage: Option<ChatUsage>,
     /// About what was read and written, should the upstream not say.
@@ -65,6 +71,7 @@ impl Executor {
             held: String::new(),
             reader: Reader::new(if writes_json { Sources::default() } else { sources }),
             hosted_arguments: HashMap::new(),
+            programs: HashMap::new(),
             finish: None,
             usage: None,
             estimate: ChatUsage { prompt_tokens: size(&request), ..ChatUsage::default() },
@@ -94,7 +101,7 @@ impl Executor {
 
     async fn prompt(&mut self, sources: &Sources) -> Result<ChatRequest, Stop> {
         let stores = self.vector_stores().await?;
-        let terms = self.terms(&stores).await;
+        let terms = self.terms(&stores).await?;
         if terms.first && !terms.hosted.is_empty() {
             self.await_files(&stores).await?;
         }
@@ -258,6 +265,36 @@ impl Executor {
         self.listener.emit(&Event::Message(&message));
         self.open = Some(Work { step, message: Some(message) });
         turn.stored_at = Instant::now();
+        self.show_figures(turn);
+        Ok(())
+    }
+
+    /// Figures that programs drew since the last message stand before its text (contract §8).
+    fn show_figures(&mut self, turn: &mut Turn) {
+        let figures = code::figures(&self.steps);
+        let Some(Work { message: Some(message), .. }) = &mut self.open else { return };
+        for file_id in figures {
+            let image_file = ImageFile { file_id, detail: Detail::Auto };
+            let index = message.content.len();
+            let growth = PartGrowth::Image(&image_file);
+            self.listener.emit(&Event::MessageDelta(&message.id, PartDelta { index, first: true, growth }));
+            message.content.push(Content::ImageFile { image_file });
+            turn.grew = true;
+        }
+    }
+
+    /// Makes files of what the message links, and marks the links.
+    async fn link_files(&mut self, turn: &mut Turn) -> Result<(), Stop> {
+        self.say_rest(turn);
+        let Some(Work { message: Some(message), .. }) = &self.open else { return Ok(()) };
+        let Some(Content::Text { text }) = message.content.last() else { return Ok(()) };
+        let found = self.linked_files(&text.value.clone()).await?;
+        for (link, file_id) in found {
+            if let Some(Work { message: Some(message), .. }) = &mut self.open {
+                attach(message, &file_id);
+            }
+            self.grow_text(turn, Piece { text: String::new(), annotation: Some(link.annotation(file_id)) });
+        }
         Ok(())
     }
 
@@ -351,6 +388,7 @@ impl Executor {
                 Ok(())
             }
             (_, Some(_)) => {
+                self.link_files(&mut turn).await?;
                 self.complete_message(&mut turn, usage);
                 Ok(())
             }
@@ -364,6 +402,14 @@ impl Executor {
             turn.estimate
         });
         Usage::new(usage.prompt_tokens, usage.completion_tokens, usage.cached_tokens, usage.reasoning_tokens)
+    }
+}
+
+/// A file that code wrote belongs to the message that links it.
+fn attach(message: &mut Message, file_id: &str) {
+    if message.attachments.iter().all(|attachment| attachment.file_id != file_id) {
+        let tools = vec![AttachmentTool::CodeInterpreter {}];
+        message.attachments.push(Attachment { file_id: file_id.to_owned(), tools });
     }
 }
 

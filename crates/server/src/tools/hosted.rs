@@ -4,6 +4,7 @@ use adjutant_wire::runs::{NamedTool, ToolChoice};
 use adjutant_wire::steps::CalledTool;
 use adjutant_wire::tools::Tool;
 
+use super::code_interpreter::{self, InputFile};
 use super::{file_search, functions};
 use crate::upstream::chat::{ChatTool, ChatToolChoice};
 
@@ -12,10 +13,12 @@ use crate::upstream::chat::{ChatTool, ChatToolChoice};
 pub enum HostedTool {
     /// Search over vector stores.
     FileSearch,
+    /// Python in a session of the thread's.
+    CodeInterpreter,
 }
 
 impl HostedTool {
-    const ALL: [Self; 1] = [Self::FileSearch];
+    const ALL: [Self; 2] = [Self::FileSearch, Self::CodeInterpreter];
 
     /// The hosted tool of this name, if a run with these tools has it.
     pub fn named(tools: &[Tool], name: &str) -> Option<Self> {
@@ -26,8 +29,9 @@ impl HostedTool {
     /// Whether a run has it.
     pub fn is_among(self, tools: &[Tool]) -> bool {
         tools.iter().any(|tool| match (self, tool) {
-            (Self::FileSearch, Tool::FileSearch { .. }) => true,
-            (Self::FileSearch, Tool::CodeInterpreter {} | Tool::Function { .. }) => false,
+            (Self::FileSearch, Tool::FileSearch { .. })
+            | (Self::CodeInterpreter, Tool::CodeInterpreter {}) => true,
+            (_, Tool::FileSearch { .. } | Tool::CodeInterpreter {} | Tool::Function { .. }) => false,
         })
     }
 
@@ -36,16 +40,18 @@ impl HostedTool {
     pub fn name(self, tools: &[Tool]) -> String {
         let name = match self {
             Self::FileSearch => "file_search",
+            Self::CodeInterpreter => "code_interpreter",
         };
         let taken = |name: &str| functions::has(tools, name);
         let others = (2..).map(|number| format!("{name}_{number}"));
         std::iter::once(name.to_owned()).chain(others).find(|name| !taken(name)).unwrap_or_default()
     }
 
-    /// What the model is told of it.
-    pub fn describe(self, tools: &[Tool]) -> ChatTool {
+    /// What the model is told of it. `files` are those that code can read.
+    pub fn describe(self, tools: &[Tool], files: &[InputFile]) -> ChatTool {
         match self {
             Self::FileSearch => file_search::describe(self.name(tools)),
+            Self::CodeInterpreter => code_interpreter::describe(self.name(tools), files),
         }
     }
 
@@ -53,6 +59,9 @@ impl HostedTool {
     pub fn begin(self, tools: &[Tool]) -> CalledTool {
         match self {
             Self::FileSearch => CalledTool::FileSearch { file_search: file_search::begin(tools) },
+            Self::CodeInterpreter => {
+                CalledTool::CodeInterpreter { code_interpreter: code_interpreter::begin() }
+            }
         }
     }
 }
@@ -61,7 +70,8 @@ impl HostedTool {
 pub fn is_pending(call: &CalledTool) -> bool {
     match call {
         CalledTool::FileSearch { file_search } => file_search.pending,
-        CalledTool::CodeInterpreter { .. } | CalledTool::Function { .. } => false,
+        CalledTool::CodeInterpreter { code_interpreter } => code_interpreter.pending,
+        CalledTool::Function { .. } => false,
     }
 }
 
@@ -83,12 +93,15 @@ pub fn choice(choice: &ToolChoice, tools: &[Tool], offered: &[HostedTool]) -> Op
         ToolChoice::Tool(NamedTool::Function { function }) => {
             Some(ChatToolChoice::Function(function.name.clone()))
         }
-        ToolChoice::Tool(NamedTool::FileSearch {}) => {
-            let tool = offered.iter().find(|tool| **tool == HostedTool::FileSearch)?;
-            Some(ChatToolChoice::Function(tool.name(tools)))
+        ToolChoice::Tool(NamedTool::FileSearch {}) => forced(HostedTool::FileSearch, tools, offered),
+        ToolChoice::Tool(NamedTool::CodeInterpreter {}) => {
+            forced(HostedTool::CodeInterpreter, tools, offered)
         }
-        ToolChoice::Tool(NamedTool::CodeInterpreter {}) => None,
     }
+}
+
+fn forced(tool: HostedTool, tools: &[Tool], offered: &[HostedTool]) -> Option<ChatToolChoice> {
+    offered.contains(&tool).then(|| ChatToolChoice::Function(tool.name(tools)))
 }
 
 #[cfg(test)]

@@ -3,6 +3,18 @@
 use serde::Serialize;
 use serde_json::Value;
 
+/// What a model may do with code, beyond what it is told: for models that need more than telling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Code {
+    /// Nothing of interest.
+    #[default]
+    Whatever,
+    /// Its assistant was given `code_interpreter`, and nothing can be run here.
+    Lacking,
+    /// It may call this function to run code, and has not yet answered or called anything.
+    Offered(String),
+}
+
 /// One question to a model. Serialises to the body of `POST /chat/completions`, without the keys that
 /// every request of ours carries (`stream`, `stream_options`): the sender adds them.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -35,9 +47,9 @@ pub struct ChatRequest {
     /// How long a reasoning model may think.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
-    /// Whether the assistant was given `code_interpreter`, which the model is told nothing of.
+    /// What the model may do with code.
     #[serde(skip)]
-    pub wants_code: bool,
+    pub code: Code,
 }
 
 impl ChatRequest {

@@ -66,8 +66,8 @@ impl Upstreams {
             UpstreamFault::lasting(format!("No model answers for the name `{}`.", request.model))
         })?;
         request.model = model;
-        if let (Place::Local(_), true) = (&upstream.place, request.wants_code) {
-            request.append_instructions(local::WITHOUT_CODE);
+        if matches!(upstream.place, Place::Local(_)) {
+            local::help_with_code(&mut request);
         }
         let (request, emulated) = match upstream.tools {
             ToolProtocol::Native => (request, None),

@@ -15,8 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::Command;
 
 use super::catalogue::Part;
-use super::environment::Environment;
-use super::progress::{Listener, Progress, step};
+use crate::python::{Environment, Listener, Progress, step};
 
 /// The file that grows.
 #[derive(Clone, Copy, Debug)]

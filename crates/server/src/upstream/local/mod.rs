@@ -3,39 +3,31 @@
 //! Each is a process of its own, so that its crash is not ours and its memory goes when it idles.
 
 mod catalogue;
-mod command;
+mod code;
 mod engine;
-mod environment;
 mod fetch;
-mod progress;
 mod recipe;
 #[cfg(test)]
 mod tests;
 mod weights;
 
-use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use tokio::sync::{Mutex, watch};
 use tokio::time::Instant;
 
+pub use crate::python::{Listener, Progress};
 pub use catalogue::E5_SMALL;
-pub use progress::{Listener, Progress};
+pub use code::help_with_code;
 pub use recipe::{CHAT, EMBEDDING, Recipe};
 pub use weights::Weights;
 
+use crate::python::{self, Environment};
 use engine::{Engine, Plan};
-use environment::Environment;
-use progress::step;
 use weights::Store;
-
-/// For an assistant that was told to run code while there is nothing to run it: small models then make up what
-/// the code printed. With this sentence behind the instructions they work the answer out.
-pub const WITHOUT_CODE: &str =
-    "No code can be run in this conversation. Work out the answer step by step in words.";
 
 /// How a built-in model is run.
 #[derive(Clone, Debug)]
@@ -103,7 +95,7 @@ impl LocalModel {
     pub fn new(settings: LocalModelSettings) -> Self {
         let recipe = settings.recipe;
         let folder = settings.data.join(recipe.folder);
-        let environment = Environment::new(folder.join("python"), recipe);
+        let environment = recipe.environment(folder.join("python"));
         let weights = Store { folder: folder.join("weights"), weights: settings.weights };
         let plan = Plan {
             recipe,
@@ -145,27 +137,10 @@ impl LocalModel {
         if self.is_prepared() {
             return Ok(());
         }
-        let _alone = self.lock(listener).await?;
+        let title = format!("the {}", self.inner.recipe.title);
+        let _alone = python::lock(&self.inner.folder, &title, listener).await?;
         self.inner.environment.prepare(listener).await?;
         self.inner.weights.prepare(&self.inner.environment, listener).await
-    }
-
-    /// Two servers on one data folder do not prepare at once. The kernel releases the lock of a process that
-    /// ends.
-    async fn lock(&self, listener: Listener<'_>) -> anyhow::Result<File> {
-        let folder = &self.inner.folder;
-        std::fs::create_dir_all(folder)
-            .with_context(|| format!("could not make the folder {}", folder.display()))?;
-        let path = folder.join("preparing.lock");
-        let file = File::create(&path).with_context(|| format!("could not write {}", path.display()))?;
-        if file.try_lock().is_err() {
-            let title = self.inner.recipe.title;
-            step(listener, format!("Another Adjutant is fetching the {title}; waiting for it."));
-        }
-        while file.try_lock().is_err() {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-        }
-        Ok(file)
     }
 
     /// The running engine, started if it is not.

@@ -1,5 +1,9 @@
 //! What the built-in models are made of: the packages and scripts of their engines.
 
+use std::path::PathBuf;
+
+use crate::python::{Environment, Purpose};
+
 /// A built-in model's engine, and where it lives.
 #[derive(Debug)]
 pub struct Recipe {
@@ -9,10 +13,17 @@ pub struct Recipe {
     pub(super) folder: &'static str,
     /// The packages with their hashes, as pip reads them.
     pub(super) packages: &'static str,
-    /// What these are, for the person who waits for them.
-    pub(super) engine: &'static str,
+    /// What these are for, for the person who waits for them.
+    purpose: Purpose,
     /// The engine's files. `__main__.py` is where it starts.
     pub(super) scripts: &'static [Script],
+}
+
+impl Recipe {
+    /// The environment of the model's engine, in a folder.
+    pub(super) fn environment(&self, folder: PathBuf) -> Environment {
+        Environment { folder, lock: self.packages, more: None, purpose: self.purpose }
+    }
 }
 
 /// A file of an engine.
@@ -27,7 +38,12 @@ pub static CHAT: Recipe = Recipe {
     title: "built-in model",
     folder: "local-model",
     packages: include_str!("chat/requirements.lock"),
-    engine: "llama.cpp (MIT licence, 34 MB)",
+    purpose: Purpose {
+        name: "the built-in model's engine",
+        contents: "the engine, llama.cpp (MIT licence, 34 MB)",
+        otherwise: "configure an upstream instead",
+        python: (3, 10),
+    },
     scripts: &[
         Script { name: "__main__.py", text: include_str!("chat/__main__.py") },
         Script { name: "started.py", text: include_str!("started.py") },
@@ -39,7 +55,12 @@ pub static EMBEDDING: Recipe = Recipe {
     title: "built-in embedding model",
     folder: "embedding-model",
     packages: include_str!("embedding/requirements.lock"),
-    engine: "ONNX Runtime (MIT licence) and NumPy (BSD licence, 42 MB together)",
+    purpose: Purpose {
+        name: "the built-in embedding model's engine",
+        contents: "the engine, ONNX Runtime (MIT licence) and NumPy (BSD licence, 42 MB together)",
+        otherwise: "configure an upstream instead",
+        python: (3, 10),
+    },
     scripts: &[
         Script { name: "__main__.py", text: include_str!("embedding/__main__.py") },
         Script { name: "graph.py", text: include_str!("embedding/graph.py") },

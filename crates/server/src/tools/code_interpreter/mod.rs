@@ -1,0 +1,245 @@
+//! The code interpreter as a tool of the model: Python in a session of the thread's own, behind the walls of
+//! `adjutant_sandbox`, with the thread's files.
+
+mod arguments;
+mod program;
+mod rooms;
+mod setup;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use adjutant_sandbox::python::Refused;
+use adjutant_wire::FileId;
+use adjutant_wire::files::{CreateFile, File, Purpose};
+use adjutant_wire::id::Id;
+use adjutant_wire::steps::CodeInterpreterCall;
+use bytes::Bytes;
+use serde_json::json;
+use tokio::sync::watch;
+
+pub use arguments::CodeReader;
+pub use program::{Given, Program};
+pub use setup::Setup;
+
+use crate::config::{CodeEngine, CodeInterpreterConfig};
+use crate::fault::Result;
+use crate::files::Files;
+use crate::python::Listener;
+use crate::store::{Once, Project};
+use crate::upstream::chat::{ChatFunction, ChatTool};
+use rooms::Rooms;
+
+/// How long a call waits for packages that are being installed.
+const PREPARING: Duration = Duration::from_secs(5 * 60);
+
+/// More of an image or file is not kept: as much as a client may upload.
+const LONGEST_FILE: u64 = 512 << 20;
+
+/// Runs programs of the model.
+pub struct CodeInterpreter {
+    setup: Setup,
+    files: Arc<Files>,
+    state: watch::Sender<State>,
+}
+
+#[derive(Clone)]
+enum State {
+    /// It runs no code, and no model is told of it.
+    Off,
+    /// It will run code once its packages are there.
+    Preparing,
+    Ready(Arc<Rooms>),
+    /// It cannot run code, for this reason.
+    Failed(String),
+}
+
+/// A file that code can read, under both names.
+#[derive(Clone, Debug)]
+pub struct InputFile {
+    /// Its id.
+    pub id: FileId,
+    /// Its name, if it has one that can be used.
+    pub name: Option<String>,
+}
+
+/// Whose session.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The project.
+    pub project: Project,
+    /// The thread.
+    pub thread: String,
+    /// The files that are to be there.
+    pub files: Vec<InputFile>,
+    /// Whether the model has been given the outcome of earlier code of this session.
+    pub goes_on: bool,
+}
+
+impl CodeInterpreter {
+    /// Starts nothing.
+    pub fn new(config: &CodeInterpreterConfig, data: &Path, files: Arc<Files>) -> Arc<Self> {
+        let state = match config.engine {
+            CodeEngine::Off => State::Off,
+            CodeEngine::Auto | CodeEngine::Native => State::Preparing,
+        };
+        Arc::new(Self { setup: Setup::new(config, data), files, state: watch::Sender::new(state) })
+    }
+
+    /// Whether models are told of it.
+    pub fn is_offered(&self) -> bool {
+        match &*self.state.borrow() {
+            State::Off | State::Failed(_) => false,
+            State::Preparing | State::Ready(_) => true,
+        }
+    }
+
+    /// Proves the walls, then makes the Python environment where that was not done before. Takes a minute the
+    /// first time.
+    ///
+    /// # Errors
+    /// Where code cannot be run here, in words.
+    pub async fn prepare(&self, listener: Listener<'_>) -> anyhow::Result<()> {
+        if matches!(*self.state.borrow(), State::Off) {
+            return Ok(());
+        }
+        let prepared = self.setup.engine(listener).await;
+        let state = match &prepared {
+            Ok(engine) => {
+                let CodeInterpreterConfig { sessions, spare_sessions, idle_seconds, .. } = self.setup.config;
+                let idle = Duration::from_secs(idle_seconds);
+                State::Ready(Rooms::new(Arc::clone(engine), sessions, spare_sessions, idle))
+            }
+            Err(fault) => State::Failed(format!("{fault:#}")),
+        };
+        self.state.send_replace(state);
+        prepared.map(drop)
+    }
+
+    /// Holds a session ready: a model may soon call.
+    pub fn expect(&self) {
+        if let State::Ready(rooms) = &*self.state.borrow() {
+            rooms.hold_ready();
+        }
+    }
+
+    /// Starts a program in its thread's session. Never fails: what goes wrong is for the model to read.
+    pub fn start(self: &Arc<Self>, place: Place, code: String) -> Program {
+        Program::start(Arc::clone(self), place, code)
+    }
+
+    /// The sessions, once they can be had; else why not.
+    async fn rooms(&self) -> std::result::Result<Arc<Rooms>, String> {
+        let mut state = self.state.subscribe();
+        let settled = state.wait_for(|state| !matches!(state, State::Preparing));
+        let settled = tokio::time::timeout(PREPARING, settled).await;
+        match settled.map(|state| state.map(|state| state.clone())) {
+            Ok(Ok(State::Ready(rooms))) => Ok(rooms),
+            Ok(Ok(State::Failed(why))) => {
+                tracing::error!("code was not run: {why}");
+                Err("Code cannot be run on this server; its log says why.".to_owned())
+            }
+            Ok(Ok(State::Off | State::Preparing) | Err(_)) => Err("Code cannot be run here.".to_owned()),
+            Err(_) => Err("The code interpreter is still being installed. Try again later.".to_owned()),
+        }
+    }
+
+    /// Stores a figure as a file.
+    ///
+    /// # Errors
+    /// Where the database or the blob store fails.
+    pub async fn keep_image(&self, project: &Project, png: Vec<u8>) -> Result<File> {
+        let mut incoming = self.files.receive().await?;
+        incoming.write(Bytes::from(png)).await?;
+        let received = incoming.finish().await?;
+        self.files.add(&once(project), output("figure.png"), received).await
+    }
+
+    /// Stores a file of a thread's session, if it is there.
+    ///
+    /// # Errors
+    /// Where the database or the blob store fails.
+    pub async fn keep_file(&self, place: &Place, path: &str) -> Result<Option<File>> {
+        let Ok(rooms) = self.rooms().await else { return Ok(None) };
+        let whose = (place.project.clone(), place.thread.clone());
+        let Some(mut room) = rooms.opened(&whose).await else { return Ok(None) };
+        let Ok(session) = room.session() else { return Ok(None) };
+        let mut fetching = match session.fetch(path).await {
+            Ok(fetching) if fetching.size() <= LONGEST_FILE => fetching,
+            // Half a file that nobody reads on would be taken for the next answer.
+            Ok(_) | Err(Refused::Lost(_)) => {
+                room.give_up();
+                return Ok(None);
+            }
+            Err(Refused::File(_)) => return Ok(None),
+        };
+        let mut incoming = self.files.receive().await?;
+        loop {
+            match fetching.next().await {
+                Ok(Some(piece)) => incoming.write(Bytes::from(piece)).await?,
+                Ok(None) => break,
+                Err(_) => return Ok(None),
+            }
+        }
+        let received = incoming.finish().await?;
+        let name = path.rsplit('/').next().unwrap_or(path);
+        Ok(Some(self.files.add(&once(&place.project), output(name), received).await?))
+    }
+}
+
+/// No client asks for it, so no key tells it from another.
+fn once(project: &Project) -> Once {
+    Once { project: project.clone(), key: None }
+}
+
+fn output(name: &str) -> CreateFile {
+    CreateFile { filename: name.to_owned(), purpose: Purpose::AssistantsOutput, expires_after: None }
+}
+
+/// What the model is told. Plain words with an example, since small models read them too.
+pub(super) fn describe(name: String, files: &[InputFile]) -> ChatTool {
+    let mut description = "Runs Python and gives what it prints and the value of its last line. Use it for every \
+                           calculation, for data and for plots; do not guess results. Variables stay until the next \
+                           call. numpy, pandas, matplotlib, scipy, scikit-learn, sympy, pillow, openpyxl, python-docx and \
+                           pypdf are installed. There is no network, and no other program can be started. Files are \
+                           in /mnt/data. To give the user a file, write it there and link it in your answer: \
+                           [name](sandbox:/mnt/data/name). plt.show() shows a plot to the user.\nExample, to solve \
+                           2x + 1 = 5: {\"code\": \"from sympy import symbols, solve\\nx = symbols('x')\\nprint(solve(2*x + 1 - \
+                           5, x))\"}"
+        .to_owned();
+    if !files.is_empty() {
+        description.push_str("\nFiles that are there:");
+        for file in files {
+            description.push_str("\n/mnt/data/");
+            description.push_str(file.name.as_deref().unwrap_or_else(|| file.id.as_str()));
+        }
+    }
+    let code = json!({"type": "string", "description": "The Python program. Print what you need to know."});
+    ChatTool::Function {
+        function: ChatFunction {
+            name,
+            description: Some(description),
+            parameters: json!({
+                "type": "object",
+                "properties": {"code": code},
+                "required": ["code"],
+                "additionalProperties": false,
+            }),
+            strict: None,
+        },
+    }
+}
+
+/// A call before the model has said what to run.
+pub(super) fn begin() -> CodeInterpreterCall {
+    CodeInterpreterCall { input: String::new(), outputs: Vec::new(), pending: true }
+}
+
+/// A file's name in the session, if it can have its own: a plain name, and no more.
+pub fn plain_name(filename: &str) -> Option<String> {
+    let name = filename.rsplit(['/', '\\']).next().unwrap_or_default();
+    let is_plain =
+        !name.is_empty() && !name.starts_with('.') && name.len() <= 200 && !name.contains(char::is_control);
+    is_plain.then(|| name.to_owned())
+}

@@ -1,0 +1,233 @@
+//! Sessions, one a thread: opened when code comes, kept while they are used, and a few held ready.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use adjutant_sandbox::python::{Engine, Lost, Session, Unstarted};
+use adjutant_wire::FileId;
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use crate::store::Project;
+
+/// Imported ahead in every session: most programs begin with these, and they take their time.
+const IMPORTED: [&str; 3] = ["numpy", "pandas", "matplotlib"];
+
+/// How often idle sessions are looked for.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
+
+/// Whose session it is: a project's thread.
+pub(super) type Whose = (Project, String);
+
+/// The sessions of all threads.
+pub(super) struct Rooms {
+    engine: Arc<dyn Engine>,
+    modules: Vec<String>,
+    /// The most sessions at once, without those that are held ready.
+    most: usize,
+    /// How many are held ready.
+    spares: usize,
+    idle: Duration,
+    rooms: Mutex<HashMap<Whose, Arc<AsyncMutex<Room>>>>,
+    ready: AsyncMutex<Vec<Session>>,
+    used_at: Mutex<Instant>,
+}
+
+/// A thread's session, or the place for one.
+pub(super) struct Room {
+    session: Option<Session>,
+    /// The files that were put into it.
+    pub(super) files: BTreeSet<FileId>,
+    /// Whether nothing was run in it yet.
+    is_new: bool,
+    before: Before,
+    used_at: Instant,
+}
+
+/// What was there before a session.
+#[derive(Default)]
+enum Before {
+    /// Nothing that is known of: perhaps this server was started again, or the session was idle for long.
+    #[default]
+    Unknown,
+    /// A session whose end nobody has been told of.
+    Lost,
+    /// A session whose end is known.
+    Told,
+}
+
+/// A thread's session, for one who works with it.
+pub(super) type Open = OwnedMutexGuard<Room>;
+
+/// No session can be had.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// All that may be are at work.
+    Busy,
+    /// The engine cannot start one.
+    Unstarted(Unstarted),
+}
+
+impl Rooms {
+    pub(super) fn new(engine: Arc<dyn Engine>, most: usize, spares: usize, idle: Duration) -> Arc<Self> {
+        let rooms = Arc::new(Self {
+            engine,
+            modules: IMPORTED.map(str::to_owned).to_vec(),
+            most: most.max(1),
+            spares,
+            idle,
+            rooms: Mutex::default(),
+            ready: AsyncMutex::default(),
+            used_at: Mutex::new(Instant::now()),
+        });
+        tokio::spawn(close_idle(Arc::downgrade(&rooms)));
+        rooms
+    }
+
+    /// The thread's session, opened where there is none. Whoever works with it is alone with it.
+    pub(super) async fn open(self: &Arc<Self>, whose: &Whose) -> Result<Open, Refusal> {
+        let room = Arc::clone(self.rooms().entry(whose.clone()).or_default());
+        let mut room = room.lock_owned().await;
+        if room.session.is_none() {
+            self.make_space()?;
+            room.begin(self.session().await.map_err(Refusal::Unstarted)?);
+        }
+        room.used_at = Instant::now();
+        Ok(room)
+    }
+
+    /// The thread's session, if there is one.
+    pub(super) async fn opened(&self, whose: &Whose) -> Option<Open> {
+        let room = self.rooms().get(whose).cloned()?;
+        let mut room = room.lock_owned().await;
+        room.session.is_some().then(|| {
+            room.used_at = Instant::now();
+            room
+        })
+    }
+
+    /// Holds sessions ready, since code will be run soon.
+    pub(super) fn hold_ready(self: &Arc<Self>) {
+        *self.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        let rooms = Arc::clone(self);
+        tokio::spawn(async move {
+            let mut ready = rooms.ready.lock().await;
+            while ready.len() < rooms.spares {
+                match Session::open(&*rooms.engine, &rooms.modules).await {
+                    Ok(session) => ready.push(session),
+                    Err(unstarted) => {
+                        tracing::error!(
+                            "no session of the code interpreter could be held ready: {unstarted}"
+                        );
+                        return;
+                    }
+                }
+            }
+        });
+    }
+
+    async fn session(self: &Arc<Self>) -> Result<Session, Unstarted> {
+        let ready = self.ready.lock().await.pop();
+        let session = match ready {
+            Some(session) => session,
+            None => Session::open(&*self.engine, &self.modules).await?,
+        };
+        for fault in session.faults() {
+            tracing::error!("the code interpreter lacks {fault}");
+        }
+        self.hold_ready();
+        Ok(session)
+    }
+
+    /// Closes the session that was not used for longest, where there are too many.
+    fn make_space(&self) -> Result<(), Refusal> {
+        let rooms = self.rooms();
+        let mut waiting: Vec<_> =
+            rooms.values().filter_map(|room| Arc::clone(room).try_lock_owned().ok()).collect();
+        let at_work = rooms.len() - waiting.len();
+        waiting.retain(|room| room.session.is_some());
+        if at_work + waiting.len() < self.most + 1 {
+            return Ok(());
+        }
+        let oldest = waiting.iter_mut().min_by_key(|room| room.used_at);
+        oldest.map(|room| room.end()).ok_or(Refusal::Busy)
+    }
+
+    fn rooms(&self) -> std::sync::MutexGuard<'_, HashMap<Whose, Arc<AsyncMutex<Room>>>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Closes what nobody has used for long.
+    async fn close_idle(&self) {
+        let idle = self.idle;
+        self.rooms().retain(|_, room| match Arc::clone(room).try_lock_owned() {
+            Ok(room) => room.used_at.elapsed() < idle,
+            Err(_) => true,
+        });
+        let used_at = *self.used_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if used_at.elapsed() >= idle {
+            self.ready.lock().await.clear();
+        }
+    }
+}
+
+async fn close_idle(rooms: std::sync::Weak<Rooms>) {
+    loop {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let Some(rooms) = rooms.upgrade() else { return };
+        rooms.close_idle().await;
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self {
+            session: None,
+            files: BTreeSet::new(),
+            is_new: false,
+            before: Before::default(),
+            used_at: Instant::now(),
+        }
+    }
+}
+
+impl Room {
+    fn begin(&mut self, session: Session) {
+        self.session = Some(session);
+        self.files.clear();
+        self.is_new = true;
+    }
+
+    /// Ends the session. Whoever opens the next one is told.
+    fn end(&mut self) {
+        if self.session.take().is_some() {
+            self.before = Before::Lost;
+        }
+    }
+
+    /// The session.
+    ///
+    /// # Errors
+    /// Where it has ended since it was opened.
+    pub(super) fn session(&mut self) -> Result<&mut Session, Lost> {
+        self.session.as_mut().ok_or_else(|| Lost("it has ended".to_owned()))
+    }
+
+    /// Gives up a session that is lost, as whoever calls has been told.
+    pub(super) fn give_up(&mut self) {
+        self.session = None;
+        self.before = Before::Told;
+    }
+
+    /// Whether the model takes this session for another one that was lost. `goes_on`: it has run code before. Said
+    /// once.
+    pub(super) fn is_mistaken(&mut self, goes_on: bool) -> bool {
+        let is_new = std::mem::take(&mut self.is_new);
+        match std::mem::take(&mut self.before) {
+            Before::Unknown => is_new && goes_on,
+            Before::Lost => is_new,
+            Before::Told => false,
+        }
+    }
+}
