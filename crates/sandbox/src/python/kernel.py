@@ -64,9 +64,6 @@ class Channel:
         while view:
             view = view[os.write(self.descriptor, view) :]
 
-    def is_writing(self):
-        return getattr(self.writing, "now", False)
-
 
 class Interruption:
     """The server's wish that the code stop, as KeyboardInterrupt in the main thread."""
@@ -75,13 +72,10 @@ class Interruption:
         self.code_runs = False
         self.late = False
 
-    def arm(self):
-        signal.signal(signal.SIGINT, self.handle)
-
     def handle(self, *_):
         if not self.code_runs:
             return
-        if channel.is_writing():
+        if getattr(channel.writing, "now", False):
             self.late = True
         else:
             raise KeyboardInterrupt
@@ -103,9 +97,6 @@ class Printed:
         self.waiting = threading.Event()
         threading.Thread(target=self.flush_often, daemon=True).start()
 
-    def begin(self, most):
-        self.left = most
-
     def add(self, text):
         with self.lock:
             text = text[: max(self.left, 0)]
@@ -114,11 +105,10 @@ class Printed:
                 return
             self.pieces.append(text)
             self.characters += len(text)
-            full = self.characters >= FLUSH_CHARACTERS
-        if full:
-            self.flush()
-        else:
-            self.waiting.set()
+            if self.characters >= FLUSH_CHARACTERS:
+                self.flush()
+            else:
+                self.waiting.set()
 
     def flush(self):
         with self.lock:
@@ -147,9 +137,6 @@ class Stream(io.TextIOBase):
 
     def writable(self):
         return True
-
-    def isatty(self):
-        return False
 
     def write(self, text):
         if not isinstance(text, str):
@@ -200,31 +187,29 @@ class Files:
     """The session's folder, for the server. Runs while no code does, or beside it."""
 
     def put(self, command, source):
-        left = command["size"]
+        pieces = self.pieces(source, command["size"])
         fault = None
         try:
             path = self.path(command["name"])
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with open(path, "wb") as file:
-                while left:
-                    piece = source.read(min(left, CHUNK_BYTES))
-                    if not piece:
-                        os._exit(0)
-                    left -= len(piece)
+                for piece in pieces:
                     file.write(piece)
             if command["link"] and not os.path.lexists(self.path(command["link"])):
                 os.link(path, self.path(command["link"]))
         except OSError as error:
             fault = error.strerror
-            self.skip(source, left)
+            for _ in pieces:
+                pass
         channel.send({"type": "refused", "reason": fault} if fault else {"type": "stored"})
 
-    def skip(self, source, left):
+    def pieces(self, source, left):
         while left:
             piece = source.read(min(left, CHUNK_BYTES))
             if not piece:
-                os._exit(0)
+                raise EOFError
             left -= len(piece)
+            yield piece
 
     def list(self):
         found = []
@@ -416,6 +401,7 @@ def limit(limits):
 
 
 def set_environment():
+    threads = str(min(len(os.sched_getaffinity(0)), 4))
     os.environ.clear()
     os.environ.update(
         {
@@ -426,30 +412,53 @@ def set_environment():
             "MPLCONFIGDIR": TEMPORARY,
             # There are no other processes to share work with.
             "JOBLIB_MULTIPROCESSING": "0",
-            "OMP_NUM_THREADS": str(min(len(os.sched_getaffinity(0)), 4)),
+            "OMP_NUM_THREADS": threads,
+            "OPENBLAS_NUM_THREADS": threads,
             "TZ": "UTC",
         }
     )
-    os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"]
+
+
+# The end of this program, without waiting for threads: one that is stopped on the way out may hold what the last of
+# them waits for. Kept, since the code may take names away.
+leave = os._exit
 
 
 def obey(source, inbox):
     """Reads commands. The end of them means that the server is gone, however it went."""
     files = Files()
-    while line := source.readline():
-        command = json.loads(line)
-        match command["do"]:
-            case "run":
-                inbox.put(command)
-            case "interrupt":
-                signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-            case "put":
-                files.put(command, source)
-            case "list":
-                files.list()
-            case "fetch":
-                files.fetch(command)
-    os._exit(0)
+    try:
+        while line := source.readline():
+            command = json.loads(line)
+            match command["do"]:
+                case "run":
+                    inbox.put(command)
+                case "interrupt":
+                    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+                case "put":
+                    files.put(command, source)
+                case "list":
+                    files.list()
+                case "fetch":
+                    files.fetch(command)
+    finally:
+        leave(0)
+
+
+def execute(inbox, console):
+    """Runs what is asked for, for ever."""
+    cells = Cells()
+    try:
+        while True:
+            command = inbox.get()
+            printed.left = command["output_characters"]
+            succeeded = cells.run(command["code"])
+            printed.add(console.take())
+            printed.flush()
+            channel.send({"type": "done", "succeeded": succeeded})
+    finally:
+        # The code has taken this program apart.
+        leave(1)
 
 
 def main(source, start):
@@ -462,20 +471,12 @@ def main(source, start):
     site.setquit()
     os.chdir(DATA)
     console = Console()
-    cells = Cells()
-    printed.begin(0)
     faults = warm(start["modules"])
     console.take()
-    interruption.arm()
+    signal.signal(signal.SIGINT, interruption.handle)
     threading.Thread(target=obey, args=(source, inbox), daemon=True).start()
     channel.send({"type": "ready", "faults": faults})
-    while True:
-        command = inbox.get()
-        printed.begin(command["output_characters"])
-        succeeded = cells.run(command["code"])
-        printed.add(console.take())
-        printed.flush()
-        channel.send({"type": "done", "succeeded": succeeded})
+    execute(inbox, console)
 
 
 def begin():
