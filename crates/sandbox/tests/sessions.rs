@@ -16,6 +16,13 @@ async fn walls_are_proven() {
 }
 
 #[tokio::test]
+async fn folders_may_be_named_from_where_the_server_stands() {
+    let world = World::with_relative_folders().await;
+    let mut session = world.session().await;
+    assert_eq!(run(&mut session, "import there; there.yes").await.0, "1\n");
+}
+
+#[tokio::test]
 async fn variables_stay_and_values_are_shown() {
     let mut session = World::new().await.session().await;
     for (code, printed) in [

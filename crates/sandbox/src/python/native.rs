@@ -57,8 +57,10 @@ impl Native {
     ///
     /// # Errors
     /// Where there is no Python, or the folder cannot be written; in words.
-    pub async fn new(settings: NativeSettings) -> Result<Self, Unstarted> {
+    pub async fn new(mut settings: NativeSettings) -> Result<Self, Unstarted> {
         let python = ask(&settings.python).await?;
+        settings.folder = absolute(&settings.folder)?;
+        settings.packages = settings.packages.as_deref().map(absolute).transpose()?;
         let filter =
             calls::filter().map_err(|error| Unstarted(format!("no filter of system calls: {error}")))?;
         let written = async {
@@ -238,6 +240,12 @@ fn words(words: &[&str]) -> Vec<OsString> {
 
 fn staged(place: &str) -> PathBuf {
     Path::new(STAGE).join(place)
+}
+
+/// A path as sessions can use it, which begin elsewhere.
+fn absolute(path: &Path) -> Result<PathBuf, Unstarted> {
+    std::path::absolute(path)
+        .map_err(|error| Unstarted(format!("{} cannot be found: {error}", path.display())))
 }
 
 /// Shows a folder of the system's libraries as it is: a folder, a link to one, or not there.

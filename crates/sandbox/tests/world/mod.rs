@@ -36,6 +36,23 @@ impl World {
         Ok(Self { engine: Native::new(settings).await?, folder })
     }
 
+    /// One whose folders are named from where this process stands.
+    pub async fn with_relative_folders() -> Self {
+        let folder = TempDir::new().expect("a folder");
+        let here = std::env::current_dir().expect("there is one");
+        let up: PathBuf = here.iter().skip(1).map(|_| "..").collect();
+        let relative = up.join(folder.path().strip_prefix("/").expect("it is absolute"));
+        std::fs::create_dir(relative.join("packages")).expect("it is written");
+        std::fs::write(relative.join("packages/there.py"), "yes = 1").expect("it is written");
+        let settings = NativeSettings {
+            python: PathBuf::from("python3"),
+            packages: Some(relative.join("packages")),
+            folder: relative.join("engine"),
+            limits: LIMITS,
+        };
+        Self { engine: Native::new(settings).await.expect("Python is here"), folder }
+    }
+
     pub async fn session(&self) -> Session {
         Session::open(&self.engine, &[]).await.expect("a session starts")
     }
