@@ -51,9 +51,10 @@ bench-search: ## Measure searching, beside peers: quality, taking in, speed (Deb
 	@cargo build --release --locked --package adjutant
 	@bench/search/run $(SERVER) $(ARGS)
 
-bench-code: ## Measure the code interpreter's sessions (needs target/code-interpreter, which the conformance suite makes)
-	@scripts/need rust compiler walls
-	@cargo run --release --locked --package adjutant-sandbox --example measure -- $(TARGET)/code-interpreter/python $(ARGS)
+bench-code: ## Measure the code interpreter's sessions beside plain Python and Jupyter (options: ARGS=SESSIONS, else 100)
+	@scripts/need rust compiler python walls
+	@cargo build --release --locked --package adjutant-sandbox --example measure
+	@bench/code/run $(ARGS)
 
 clean: ## Remove what was built (never the data folder)
 	cargo clean

@@ -1,5 +1,5 @@
 //! Measures native sessions beside plain Python: `measure ENVIRONMENT [SESSIONS]`, with the folder of a Python
-//! environment that has the packages. `make bench-code` calls it.
+//! environment that has the packages. `bench/code/run` calls it.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a measurement says what it finds, or ends")]
 
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ const RUN: RunLimits =
     RunLimits { time: Duration::from_secs(60), output_characters: 20_000, image_bytes: 1 << 24, images: 20 };
 const TIMES: usize = 20;
 const IMPORTS: &str = "import numpy, pandas, matplotlib.pyplot";
+/// What a first call of a thread often is.
+const FIRST: &str = "import pandas as pd\nprint(pd.DataFrame({'a': [1, 2]}).describe())";
 const PLOT: &str = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()";
 
 #[tokio::main]
@@ -40,6 +42,7 @@ async fn main() {
     start("a session, nothing imported", &engine, &[]).await;
     plain("python3, numpy, pandas and pyplot imported", &python, IMPORTS).await;
     start("a session, the same imported", &engine, &imported).await;
+    first("the first call in a session held ready: a table described", &engine, &imported).await;
     let mut session = Session::open(&engine, &imported).await.expect("it starts");
     call("a call in a session: `1`", &mut session, "1").await;
     call("a call with a plot", &mut session, PLOT).await;
@@ -71,6 +74,18 @@ async fn start(what: &str, engine: &Native, modules: &[String]) {
     say(what, took);
 }
 
+async fn first(what: &str, engine: &Native, modules: &[String]) {
+    let mut took = Vec::new();
+    for _ in 0..TIMES {
+        let mut session = Session::open(engine, modules).await.expect("it starts");
+        let began = Instant::now();
+        session.run(FIRST, &RUN, &mut |_| ()).await.expect("it runs");
+        took.push(began.elapsed());
+        session.close().await;
+    }
+    say(what, took);
+}
+
 async fn call(what: &str, session: &mut Session, code: &str) {
     let mut took = Vec::new();
     for _ in 0..TIMES * 10 {
@@ -90,7 +105,7 @@ async fn many(engine: &Native, modules: &[String], number: usize) {
         sessions.push(Session::open(engine, modules).await.expect("it starts"));
     }
     let opened = began.elapsed();
-    let each = free.saturating_sub(available_kb()) / u64::try_from(number).unwrap_or(1).max(1);
+    let each = free.saturating_sub(available_kb()).max(1) as f64 / number.max(1) as f64 / 1024.0;
     let began = Instant::now();
     let mut calls = tokio::task::JoinSet::new();
     for mut session in sessions {
@@ -101,10 +116,10 @@ async fn many(engine: &Native, modules: &[String], number: usize) {
     }
     let sessions = calls.join_all().await;
     println!(
-        "\n{number} sessions with imports: opened one after the other in {:.1} s, {} MB of memory each; a plot in all of \
-         them at once: {:.1} s",
+        "\n{number} sessions with imports: opened one after the other in {:.1} s, {each:.0} MB of memory each, \
+         {:.1} a GB; a plot in all of them at once: {:.1} s",
         opened.as_secs_f64(),
-        each / 1024,
+        1024.0 / each,
         began.elapsed().as_secs_f64()
     );
     drop(sessions);
