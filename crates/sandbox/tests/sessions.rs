@@ -8,11 +8,24 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use adjutant_sandbox::python::{Ended, Lost, Output, Refused, RunLimits, Session, prove};
-use world::{LIMITS, RUN, World, run};
+use world::{LIMITS, RUN, World, processes, run};
 
 #[tokio::test]
 async fn walls_are_proven() {
     assert_eq!(prove(&World::new().await.engine, &LIMITS).await, Ok(()));
+}
+
+#[tokio::test]
+async fn where_memory_runs_out_sessions_go_first() {
+    let world = World::new().await;
+    let session = world.session().await;
+    let processes = processes(world.folder.path());
+    assert!(!processes.is_empty());
+    for process in processes {
+        let score = std::fs::read_to_string(process.join("oom_score_adj")).expect("it runs");
+        assert_eq!(score.trim(), "1000", "{}", process.display());
+    }
+    session.close().await;
 }
 
 #[tokio::test]

@@ -49,6 +49,9 @@ const FILES: u64 = 10_000;
 const NOBODY: &str = "65534";
 /// A folder that every system has and no session needs. Root puts there what nobody could not reach.
 const STAGE: &str = "/mnt";
+/// Where memory runs out, the kernel takes sessions first and the server last. The filter is opened as descriptor 9,
+/// where bubblewrap reads it.
+const BEGIN: &str = "echo 1000 > /proc/self/oom_score_adj && exec \"$@\" 9< \"$0\"";
 const MAKE_DISK: &str = "mount -t tmpfs -o \"$1,nosuid,nodev\" tmpfs \"$0\" && mkdir -m 0700 \"$0/data\" \"$0/tmp\" && \
                          shift && exec \"$@\"";
 
@@ -75,9 +78,8 @@ impl Native {
     }
 
     fn command(&self) -> Command {
-        // The shell opens the filter as descriptor 9, where bubblewrap reads it.
         let mut command = Command::new("/bin/sh");
-        command.args(["-c", "exec \"$@\" 9< \"$0\""]).arg(self.settings.folder.join("calls.bpf"));
+        command.args(["-c", BEGIN]).arg(self.settings.folder.join("calls.bpf"));
         let root = rustix::process::geteuid().is_root();
         let stage = Path::new(STAGE);
         if root {

@@ -69,15 +69,18 @@ fn remedy(said: String) -> String {
     let advice = if lower.contains("bwrap: not found") || lower.contains("bwrap: no such file") {
         "Install bubblewrap: on Debian and Ubuntu, apt-get install bubblewrap."
     } else if lower.contains("setpriv") {
-        "Install util-linux, which has setpriv, or run the server as an ordinary user."
+        "Root must be able to become nobody, by util-linux's setpriv, and a container must have more users than one. Or \
+         run the server as an ordinary user."
     } else if lower.contains("unknown option") {
         "Install a newer bubblewrap, 0.8 or later."
     } else if lower.contains("namespace")
         || lower.contains("uid map")
+        || lower.contains("unshare failed")
         || lower.contains("operation not permitted")
     {
-        "User namespaces are forbidden here. On the machine itself: sysctl kernel.unprivileged_userns_clone=1, and \
-         on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0; in Docker: --security-opt seccomp=unconfined."
+        "User namespaces are forbidden here. On the machine itself: sysctl kernel.unprivileged_userns_clone=1 and \
+         user.max_user_namespaces=10000, on Ubuntu kernel.apparmor_restrict_unprivileged_userns=0; in Docker: \
+         --security-opt seccomp=unconfined."
     } else {
         return said;
     };
@@ -141,6 +144,8 @@ mod tests {
                 "kernel.unprivileged_userns_clone=1",
             ),
             ("bwrap: setting up uid map: Permission denied", "User namespaces are forbidden here."),
+            ("unshare: unshare failed: No space left on device", "user.max_user_namespaces=10000"),
+            ("setpriv: setresuid failed: Invalid argument", "more users than one"),
             ("bwrap: Unknown option --disable-userns", "Install a newer bubblewrap"),
         ] {
             let shown = Unproven::NotStarted(remedy(said.to_owned())).to_string();

@@ -70,12 +70,18 @@ pub async fn until_nothing_runs(folder: &TempDir) {
 }
 
 fn names_anywhere(folder: &Path) -> bool {
+    !processes(folder).is_empty()
+}
+
+/// The processes whose command names the folder, by their own in `/proc`.
+pub fn processes(folder: &Path) -> Vec<PathBuf> {
     let folder = folder.to_str().expect("it is text").as_bytes();
-    let processes = std::fs::read_dir("/proc").expect("there is /proc").flatten();
-    processes.into_iter().any(|process| {
-        let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+    let processes = std::fs::read_dir("/proc").expect("there is /proc").flatten().map(|entry| entry.path());
+    let names = |process: &PathBuf| {
+        let line = std::fs::read(process.join("cmdline")).unwrap_or_default();
         line.windows(folder.len()).any(|part| part == folder)
-    })
+    };
+    processes.filter(names).collect()
 }
 
 /// What a piece of code printed, and how it ended.
