@@ -9,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -38,8 +38,11 @@ class Adjutant:
         config: str | None = None,
         environment: Mapping[str, str] | None = None,
         start_seconds: float = START_DEADLINE_SECONDS,
+        inside: Sequence[str] = (),
     ) -> None:
+        """`inside`: a command that runs the server where the test wants it."""
         self.folder = folder
+        self._inside = inside
         self._upstream = upstream
         self._database_url = database_url
         self.settings = dict(settings or {})
@@ -123,7 +126,7 @@ class Adjutant:
         return "".join(list(self.log)[-lines:])
 
     def _command(self) -> list[str]:
-        command = [str(BINARY), "serve", "--listen", "127.0.0.1:0"]
+        command = [*self._inside, str(BINARY), "serve", "--listen", "127.0.0.1:0"]
         command += ["--data", str(self.folder / "data")]
         if self._upstream:
             command += ["--upstream", self._upstream]

@@ -100,7 +100,7 @@ fn the_same_as_an_ordinary_user() {
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all"]);
     command.args(["--bounding-set=-all"]).arg(&program).args(["--skip", "the_same_as_an_ordinary_user"]);
     // The Python of the system, since root's own is not everybody's.
-    command.env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin").current_dir("/tmp");
+    command.env("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin").current_dir("/tmp");
     let ran = command.output().expect("setpriv is here");
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(

@@ -39,13 +39,16 @@ impl Setup {
         // What cannot be removed is two small files.
         let _ = tokio::fs::remove_dir_all(folder).await;
         match proven {
-            Ok(_) if self.environment.is_ready() => {
-                "Runs code in Python processes; an attack on each of their walls failed.".to_owned()
-            }
             Ok(_) => {
-                "Runs code in Python processes; an attack on each of their walls failed. Its packages are \
-                      installed with the first start."
-                    .to_owned()
+                let packages = if self.environment.is_ready() {
+                    "are installed"
+                } else {
+                    "are installed with the first start"
+                };
+                format!(
+                    "Runs code with the engine \"native\": Python behind bubblewrap's walls, each of which was attacked and \
+                     held. Its packages {packages}."
+                )
             }
             Err(fault) => format!("Runs no code: {fault:#}"),
         }
