@@ -32,6 +32,25 @@ test('a file that expires says when', async () => {
   assert.equal(file.expires_at, file.created_at + 3600);
 });
 
+test('files go into a store and are waited for', async () => {
+  const stores = client.vectorStores;
+  const { id: store } = await stores.create({ name: 'shelf' });
+  const named = (number) => toFile(Buffer.from(`number ${number}`), `${number}.txt`);
+  const alone = await stores.files.uploadAndPoll(store, await named(0), { pollIntervalMs: 50 });
+  assert.deepEqual([alone.status, alone.vector_store_id], ['completed', store]);
+  const files = await Promise.all([1, 2, 3].map(named));
+  const batch = await stores.fileBatches.uploadAndPoll(store, { files }, { pollIntervalMs: 50 });
+  assert.deepEqual([batch.status, batch.file_counts.completed], ['completed', 3]);
+  const { id: file } = await client.files.create({ file: await named(4), purpose: 'assistants' });
+  assert.equal((await client.files.waitForProcessing(file)).status, 'processed');
+  const attached = await stores.files.createAndPoll(store, { file_id: file }, { pollIntervalMs: 50 });
+  assert.equal(attached.status, 'completed');
+  const listed = [];
+  for await (const { id } of stores.files.list(store, { filter: 'completed', limit: 2 })) listed.push(id);
+  assert.equal(listed.length, 5);
+  assert.equal((await stores.retrieve(store)).file_counts.completed, 5);
+});
+
 test('parts become a file', async () => {
   const body = { filename: 'a.txt', purpose: 'assistants', bytes: 6, mime_type: 'text/plain' };
   const upload = await client.uploads.create(body);

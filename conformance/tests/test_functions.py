@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai
@@ -307,6 +309,32 @@ def test_outputs_must_be_the_whole_set(story: Story) -> None:
     assert story.look(run).status == "requires_action"
     story.submit(run, "-5", "20")
     assert story.wait(run).status == "completed"
+
+
+def test_of_many_submissions_at_once_one_is_taken(story: Story) -> None:
+    """The model hears one output, and nobody is told that another was taken."""
+    gate = story.model.gate()
+    story.model.calls("weather", {"city": "Oslo"}).then_says("Cold.", gate)
+    run = weather_run(story)
+    together = threading.Barrier(8)
+
+    def submit(number: int) -> bool:
+        together.wait(10)
+        try:
+            story.submit(run, f"output {number}")
+        except openai.BadRequestError as error:
+            assert error.body["message"].endswith("do not accept tool outputs.")
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as programs:
+        taken = list(programs.map(submit, range(8)))
+    assert taken.count(True) == 1
+    gate.open()
+    story.wait(run, "completed")
+    output = f"output {taken.index(True)}"
+    assert story.model.requests[1].messages[-1]["content"] == output
+    assert story.steps(run)[0].step_details.tool_calls[0].function.output == output
 
 
 def test_outputs_are_taken_once(story: Story) -> None:

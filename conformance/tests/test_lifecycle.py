@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import openai
@@ -191,6 +193,34 @@ def test_a_waiting_thread_takes_no_message_and_no_run(story: Story) -> None:
     story.cancel(run)
     story.wait(run, "cancelled")
     assert_thread_is_free(story, run.thread_id)
+
+
+@pytest.mark.parametrize("streamed", [False, True], ids=["polled", "streamed"])
+def test_of_many_runs_at_once_one_is_taken(story: Story, streamed: bool) -> None:
+    """A user who presses the button again and again is answered once."""
+    gate = story.model.hold()
+    story.model.says("Hello.")
+    thread, assistant = story.thread("Hi"), story.assistant()
+    more = [{"role": "user", "content": "Well?"}]
+    together = threading.Barrier(8)
+
+    def begin(_: int) -> str | None:
+        together.wait(10)
+        try:
+            story.run(thread, assistant, additional_messages=more, stream=streamed)
+        except openai.BadRequestError as error:
+            return error.body["message"]
+        return None
+
+    with ThreadPoolExecutor(8) as programs:
+        told = list(programs.map(begin, range(8)))
+    (run,) = story.runs.list(thread.id).data
+    active = f"Thread {thread.id} already has an active run {run.id}."
+    assert sorted(told, key=str) == sorted([None, *[active] * 7], key=str)
+    gate.open()
+    story.wait(run, "completed")
+    expected = [("user", "Hi"), ("user", "Well?"), ("assistant", "Hello.")]
+    assert story.messages(thread.id) == expected
 
 
 def test_a_refused_run_leaves_nothing_behind(story: Story) -> None:

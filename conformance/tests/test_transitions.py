@@ -512,6 +512,23 @@ def test_the_way_through_a_run(http: httpx.Client, story: Story) -> None:
     assert story.model.requests[1].messages[-1]["content"] == ""
 
 
+def test_a_run_that_goes_on_starts_anew(servers: Any, db: str, connect: Any) -> None:
+    """Recorded: queued again it shows its first start, then a new one, and expires no later."""
+    server: Adjutant = servers.new(db)
+    story: Story = connect(server)
+    story.model.calls("weather", {"city": "Oslo"}).then_says("Cold.")
+    parked = story.ask("Hi", assistant=story.assistant(tools=[WEATHER]))
+    server.restart_later(300)
+    story = connect(server)
+    queued = story.submit(parked, "-5")
+    assert (queued.status, queued.started_at) == ("queued", parked.started_at)
+    done = story.wait(parked, "completed")
+    assert done.started_at >= parked.started_at + 300
+    assert done.created_at == parked.created_at
+    assert queued.expires_at == parked.expires_at == parked.created_at + 600
+    server.stop()
+
+
 def test_another_key_of_the_lock(servers: Any, db: str, ledger: Ledger, story: Story) -> None:
     """A thread is busy for everybody who may see it, whichever client began the run."""
     gate = story.model.gate()

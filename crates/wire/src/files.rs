@@ -278,6 +278,13 @@ mod tests {
     }
 
     #[test]
+    fn files_are_listed_ten_thousand_at_a_time() {
+        let page = |query| ListFiles::read(query).unwrap().limit;
+        assert_eq!(page(json!({})), 10_000);
+        assert_eq!(page(json!({"limit": 20})), 20);
+    }
+
+    #[test]
     fn every_purpose_is_written_as_it_is_named() {
         for purpose in PURPOSES {
             let read: Purpose = serde_json::from_value(json!(purpose)).unwrap();
