@@ -411,10 +411,15 @@ def test_a_model_that_cannot_call_functions_searches_too(
     client = openai_client(server.base_url, ledger)
     story, shelf = Story(client, model, ledger), Shelf(client)
     model.says('{"calls": [\n  {"name": "file_search", ', '"arguments": {"queries": ["cake"]}}\n]}')
-    model.says('{"reply": "Filip lik', "es cake [", '1]."}')
+    model.says('{"reply": "Filip lik', 'es cake."}')
     run = story.ask("Who likes cake?", assistant=searcher(story, shelf.store(FOODS)))
     assert run.status == "completed"
-    assert last_text(story, run.thread_id).value == "Filip likes cake 【4:0†text-0.txt】."
+    # It is not asked to cite, for it would do so at random: its sentences are traced.
+    assert last_text(story, run.thread_id).value == "Filip likes cake【4:0†text-0.txt】."
     assert "file_search(queries: string[])" in model.requests[0].said[0][1]
+    # It is shown how to search, and its question again after what was found.
+    asked = [text for role, text in model.requests[0].said if role == "user"]
+    assert asked[0] == "Hello!" and asked[-1] == "Who likes cake?"
     role, read = model.requests[1].said[-1]
-    assert role == "user" and read.startswith('Result of file_search({"queries":["cake"]}): [1] ')
+    searched = 'Result of file_search({"queries":["cake"]}): '
+    assert (role, read) == ("user", f"{searched}text-0.txt\n{FOODS}\n\nWho likes cake?")

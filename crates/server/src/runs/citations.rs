@@ -1,28 +1,31 @@
 //! Citations: each passage that a run has found has a mark, `[1]`. Where the model writes one, its message gets
 //! OpenAI's marker, `【4:0†file name】`, and an annotation with the marker's place. Pure.
 //!
-//! `[1]` is what models of any size copy rightly; `mark` says which other forms are understood. What is no mark of
-//! a passage that was found stays as it is, but for markers in OpenAI's form that the model made up: they would
-//! point nowhere, so they are taken away.
+//! `mark` says which forms are understood. What is no mark of a passage that was found stays as it is, but for markers
+//! in OpenAI's form that the model made up: they would point nowhere, so they are taken away.
+//!
+//! The weakest models copy marks without regard to what they stand for. Of them none is asked; `sentences` finds the
+//! passage from which a sentence was taken.
 
 mod code;
 mod mark;
+mod marks;
+mod origin;
 mod quote;
+mod sentences;
 
 use adjutant_wire::CallId;
 use adjutant_wire::messages::{Annotation, FileCitation, Text};
 use adjutant_wire::steps::{CalledTool, FileSearchResult, Step, StepDetails};
 
-use code::Code;
-use mark::{Cited, Look};
+use mark::Cited;
+use marks::Marks;
+use sentences::Sentences;
 
 /// OpenAI numbered the messages that its model read. Instructions, tools, question and call came before the first
 /// results, which so had the number 4 (recorded); every further turn is a call and its results.
 const FIRST_TURN: usize = 4;
 const MESSAGES_A_TURN: usize = 2;
-
-/// As much of a message as can tell what a mark stands for.
-const CLAIM_BYTES: usize = 600;
 
 /// All passages that a run has found; the mark of the first is 1.
 #[derive(Clone, Debug, Default)]
@@ -102,131 +105,99 @@ pub(super) struct Piece {
     pub(super) annotation: Option<Annotation>,
 }
 
-/// Reads what the model writes, as it comes, and puts markers in the place of marks. Holds back the few characters
-/// that may be the beginning of one.
-#[derive(Debug, Default)]
-pub(super) struct Reader {
-    sources: Sources,
-    held: String,
-    /// Characters (code points) that were given so far.
-    given: usize,
-    /// The end of the plain text that was given.
-    claim: String,
-    code: Code,
-    at_line_start: bool,
-    /// The character before, unless it belongs to a mark.
-    before: Option<char>,
+impl Piece {
+    fn plain(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self { text: text.to_owned(), annotation: None })
+    }
+}
+
+/// Reads what the model writes, as it comes, and cites. Holds back no more than the few characters that decide.
+#[derive(Debug)]
+pub(super) struct Reader(Way);
+
+/// How a text gets its citations.
+#[derive(Debug)]
+enum Way {
+    /// There is nothing to cite.
+    None,
+    /// The model cites by marks.
+    Marks(Marks),
+    /// The model does not cite: each sentence is traced to the passage that it was taken from.
+    Sentences(Box<Sentences>),
 }
 
 impl Reader {
-    /// A reader of a new text that may cite these.
-    pub(super) fn new(sources: Sources) -> Self {
-        Self { sources, at_line_start: true, ..Self::default() }
+    /// A reader of a text that cites nothing.
+    pub(super) fn plain() -> Self {
+        Self(Way::None)
+    }
+
+    /// A reader of marks, for models that can be told to write them.
+    pub(super) fn of_marks(sources: Sources) -> Self {
+        Self(if sources.all.is_empty() { Way::None } else { Way::Marks(Marks::new(sources)) })
+    }
+
+    /// A reader of sentences that answer a question, for models that cannot.
+    pub(super) fn of_sentences(sources: Sources, question: &str) -> Self {
+        let is_empty = sources.all.is_empty();
+        Self(if is_empty { Way::None } else { Way::Sentences(Box::new(Sentences::new(sources, question))) })
     }
 
     /// Takes the next text of the model, and gives what it amounts to.
     pub(super) fn read(&mut self, text: &str) -> Vec<Piece> {
-        if self.sources.all.is_empty() {
-            return plain(text).into_iter().collect();
+        match &mut self.0 {
+            Way::None => Piece::plain(text).into_iter().collect(),
+            Way::Marks(marks) => marks.read(text),
+            Way::Sentences(sentences) => sentences.read(text),
         }
-        self.held.push_str(text);
-        self.advance(false)
     }
 
     /// Gives what was held back: the text is over. What comes after is a new text.
     pub(super) fn finish(&mut self) -> Vec<Piece> {
-        let pieces = self.advance(true);
-        *self = Self::new(std::mem::take(&mut self.sources));
-        pieces
-    }
-
-    fn advance(&mut self, over: bool) -> Vec<Piece> {
-        let text = std::mem::take(&mut self.held);
-        let mut pieces = Vec::new();
-        let (mut from, mut at) = (0, 0);
-        while let Some(c) = text.get(at..).and_then(|rest| rest.chars().next()) {
-            match self.look(c, text.get(at..).unwrap_or_default(), over) {
-                Look::Unsure => break,
-                Look::Text => {
-                    self.pass(c);
-                    at += c.len_utf8();
-                }
-                Look::Mark { bytes, cited, labelled } => {
-                    let Some(found) = self.resolve(&cited, labelled) else {
-                        self.pass(c);
-                        at += c.len_utf8();
-                        continue;
-                    };
-                    self.give(text.get(from..at).unwrap_or_default(), &mut pieces);
-                    pieces.extend(found.into_iter().filter_map(|index| self.cite(index)));
-                    at += bytes;
-                    from = at;
-                    (self.before, self.at_line_start) = (None, false);
-                }
-            }
+        match &mut self.0 {
+            Way::None => Vec::new(),
+            Way::Marks(marks) => marks.finish(),
+            Way::Sentences(sentences) => sentences.finish(),
         }
-        self.give(text.get(from..at).unwrap_or_default(), &mut pieces);
-        self.held = text.get(at..).unwrap_or_default().to_owned();
-        pieces
-    }
-
-    fn look(&mut self, c: char, rest: &str, over: bool) -> Look {
-        self.code.before(c);
-        // `\[` is a bracket, `[text][1]` a link.
-        let is_text = self.code.is_open() || matches!(self.before, Some('\\' | ']'));
-        if is_text { Look::Text } else { mark::look(rest, self.at_line_start, over) }
-    }
-
-    /// Goes past a character of plain text.
-    fn pass(&mut self, c: char) {
-        self.code.see(c, self.at_line_start);
-        self.at_line_start = c == '\n' || (self.at_line_start && c == ' ');
-        self.before = Some(c);
-    }
-
-    /// What a mark cites. `None` where it is none, but text.
-    fn resolve(&self, cited: &[Cited], labelled: bool) -> Option<Vec<usize>> {
-        let mut found = Vec::new();
-        for cited in cited {
-            match self.sources.find(*cited) {
-                Some(index) if found.contains(&index) => {}
-                Some(index) => found.push(index),
-                None if labelled => {}
-                None => return None,
-            }
-        }
-        Some(found)
-    }
-
-    fn give(&mut self, text: &str, pieces: &mut Vec<Piece>) {
-        self.given += text.chars().count();
-        self.claim.push_str(text);
-        if self.claim.len() > 2 * CLAIM_BYTES {
-            let cut = self.claim.ceil_char_boundary(self.claim.len() - CLAIM_BYTES);
-            self.claim.drain(..cut);
-        }
-        pieces.extend(plain(text));
-    }
-
-    fn cite(&mut self, index: usize) -> Option<Piece> {
-        let source = self.sources.all.get(index)?;
-        let start_index = self.given;
-        self.given += source.marker.chars().count();
-        let annotation = Annotation::FileCitation {
-            text: source.marker.clone(),
-            start_index,
-            end_index: self.given,
-            file_citation: FileCitation {
-                file_id: source.file_id.clone(),
-                quote: Some(quote::best(&source.text, &self.claim).to_owned()),
-            },
-        };
-        Some(Piece { text: source.marker.clone(), annotation: Some(annotation) })
     }
 }
 
-fn plain(text: &str) -> Option<Piece> {
-    (!text.is_empty()).then(|| Piece { text: text.to_owned(), annotation: None })
+/// Writes a text with citations, and knows how far it is.
+#[derive(Debug, Default)]
+struct Writer {
+    sources: Sources,
+    pieces: Vec<Piece>,
+    /// Characters (code points) that were written.
+    written: usize,
+}
+
+impl Writer {
+    fn new(sources: Sources) -> Self {
+        Self { sources, ..Self::default() }
+    }
+
+    fn write(&mut self, text: &str) {
+        self.written += text.chars().count();
+        self.pieces.extend(Piece::plain(text));
+    }
+
+    /// Cites a source with these words of it.
+    fn cite(&mut self, index: usize, quote: &str) {
+        let Some(source) = self.sources.all.get(index) else { return };
+        let start_index = self.written;
+        self.written += source.marker.chars().count();
+        let annotation = Annotation::FileCitation {
+            text: source.marker.clone(),
+            start_index,
+            end_index: self.written,
+            file_citation: FileCitation { file_id: source.file_id.clone(), quote: Some(quote.to_owned()) },
+        };
+        self.pieces.push(Piece { text: source.marker.clone(), annotation: Some(annotation) });
+    }
+
+    fn take(&mut self) -> Vec<Piece> {
+        std::mem::take(&mut self.pieces)
+    }
 }
 
 /// A text without its markers, for a model that was given other passages since, or none.

@@ -144,7 +144,7 @@ fn texts_of_call(tool: &CalledTool) -> Vec<&str> {
 
 /// The entries of a thread that fit beside `fixed` texts into so many tokens. Reads no more of the thread
 /// than that.
-pub(super) async fn newest(store: &mut Reading, run: &Run, fixed: &[&str], tokens: u64) -> Result<History> {
+pub(super) async fn newest(store: &mut Reading, run: &Run, fixed: &[String], tokens: u64) -> Result<History> {
     let mut chosen = Chosen::new(fixed, tokens);
     let mut pages = Pages::new(run);
     let (turn, mut page) = pages.turn(store).await?;
@@ -168,7 +168,7 @@ pub(super) async fn newest(store: &mut Reading, run: &Run, fixed: &[&str], token
 pub(super) async fn room_beside_turn(
     store: &mut Reading,
     run: &Run,
-    fixed: &[&str],
+    fixed: &[String],
     tokens: u64,
 ) -> Result<u64> {
     let mut chosen = Chosen::new(fixed, tokens);
@@ -197,7 +197,7 @@ async fn finish_cut(store: &mut Reading, run: &Run, mut chosen: Chosen<'_>) -> R
 
 /// What was chosen so far, newest first, and what it costs.
 struct Chosen<'f> {
-    fixed: &'f [&'f str],
+    fixed: &'f [String],
     limit: u64,
     spent: u64,
     /// Texts are counted by their bytes, which is never too little, until that no longer fits.
@@ -208,7 +208,7 @@ struct Chosen<'f> {
 }
 
 impl<'f> Chosen<'f> {
-    fn new(fixed: &'f [&'f str], limit: u64) -> Self {
+    fn new(fixed: &'f [String], limit: u64) -> Self {
         let mut chosen = Self { fixed, limit, spent: 0, exact: false, entries: Vec::new(), kept: 1 };
         chosen.spent = chosen.fixed_cost();
         chosen

@@ -103,7 +103,7 @@ impl Executor {
         let terms = self.terms(&stores).await?;
         let mut reading = self.engine.store.read(self.lease.project()).await?;
         let room = prompt::room_for_found(&mut reading, &self.run, &terms).await?;
-        let limits = file_search::limits(&self.run.tools, &self.run.model);
+        let limits = file_search::limits(&self.run.tools, &self.run.model, terms.emulated);
         let pending = calls.iter().filter(|call| hosted::is_pending(&call.tool)).count();
         let sharing = u64::try_from(pending).unwrap_or(u64::MAX).max(1);
         Ok(Workshop {
@@ -129,6 +129,7 @@ impl Executor {
             hosted,
             code_files: self.code_files().await?,
             must_answer: machine::must_answer(&self.steps),
+            emulated: self.engine.upstreams.emulates_calls(&self.run.model).await,
         })
     }
 }

@@ -15,8 +15,9 @@ use super::machine::End;
 use crate::fault::Result;
 use crate::store::Reading;
 use crate::tools::code_interpreter::InputFile;
+use crate::tools::file_search::{self, Form};
+use crate::tools::functions;
 use crate::tools::hosted::{self, HostedTool};
-use crate::tools::{file_search, functions};
 use crate::upstream::chat::{
     ChatContent, ChatFunctionCall, ChatImage, ChatMessage, ChatPart, ChatRequest, ChatTool, ChatToolCall,
     ChatToolChoice, Code,
@@ -73,6 +74,8 @@ pub(super) struct Terms {
     pub(super) code_files: Vec<InputFile>,
     /// Whether the model has to answer without calling anything.
     pub(super) must_answer: bool,
+    /// Whether the model makes its calls in a protocol of ours: then it is a weak one.
+    pub(super) emulated: bool,
 }
 
 impl Terms {
@@ -83,12 +86,32 @@ impl Terms {
         tools
     }
 
+    /// Turns that show a weak model how hosted tools are used.
+    fn demonstrations(&self, run: &Run) -> Vec<ChatMessage> {
+        let shown = self.hosted.iter().filter(|_| self.emulated);
+        shown.flat_map(|tool| tool.demonstrate(&run.tools)).collect()
+    }
+
+    /// All texts that the model reads beside the thread.
+    fn fixed(&self, run: &Run) -> Result<Vec<String>> {
+        let described = serde_json::to_string(&(self.tools(run), self.demonstrations(run)))?;
+        Ok(vec![self.instructions(run), described])
+    }
+
     fn choice(&self, run: &Run) -> Option<ChatToolChoice> {
         if self.must_answer {
             return Some(ChatToolChoice::None);
         }
         // Forced in the first turn only, or the model would call for ever (contract §5).
-        hosted::choice(&run.tool_choice, &run.tools, &self.hosted).filter(|_| self.first)
+        let forced = hosted::choice(&run.tool_choice, &run.tools, &self.hosted);
+        forced.or_else(|| self.must_search(run).then_some(ChatToolChoice::Required)).filter(|_| self.first)
+    }
+
+    /// Whether to search is not left to a weak model that can do nothing else: it would rather make an answer up.
+    fn must_search(&self, run: &Run) -> bool {
+        let can_only_search =
+            self.hosted == [HostedTool::FileSearch] && functions::describe(&run.tools).is_empty();
+        self.emulated && can_only_search && run.tool_choice == ToolChoice::Auto
     }
 
     fn code(&self, run: &Run) -> Code {
@@ -117,10 +140,7 @@ pub(super) async fn read(
     run: &Run,
     terms: &Terms,
 ) -> Result<std::result::Result<Vec<Entry>, End>> {
-    let described = serde_json::to_string(&terms.tools(run))?;
-    let instructions = terms.instructions(run);
-    let fixed = [instructions.as_str(), described.as_str()];
-    Ok(match history::newest(store, run, &fixed, terms.room.for_prompt()).await? {
+    Ok(match history::newest(store, run, &terms.fixed(run)?, terms.room.for_prompt()).await? {
         History::Fits(entries) => Ok(entries),
         History::TooLong => Err(terms.room.too_long()),
     })
@@ -140,11 +160,9 @@ pub(super) fn build(
     if !instructions.is_empty() {
         messages.push(ChatMessage::System { content: instructions });
     }
+    let reader = Reader { run, sources, images, emulated: terms.emulated };
     for entry in entries {
-        match entry {
-            Entry::Message(_, message) => messages.extend(said(message, images)),
-            Entry::Calls(_, step) => add_calls(&mut messages, step, run, sources),
-        }
+        reader.add(&mut messages, entry);
     }
     let calls_allowed = !tools.is_empty();
     ChatRequest {
@@ -152,6 +170,7 @@ pub(super) fn build(
         messages,
         tool_choice: terms.choice(run).filter(|_| calls_allowed),
         parallel_tool_calls: (calls_allowed && !run.parallel_tool_calls).then_some(false),
+        demonstrations: terms.demonstrations(run),
         tools,
         response_format: match &run.response_format {
             ResponseFormat::Auto => None,
@@ -170,9 +189,7 @@ pub(super) fn build(
 /// How many tokens the next search of a run may bring: half of what the model can read beside the question and
 /// what the run has done since. The other half is for the conversation before.
 pub(super) async fn room_for_found(store: &mut Reading, run: &Run, terms: &Terms) -> Result<u64> {
-    let described = serde_json::to_string(&terms.tools(run))?;
-    let fixed = [run.instructions.as_str(), described.as_str()];
-    Ok(history::room_beside_turn(store, run, &fixed, terms.room.for_prompt()).await? / 2)
+    Ok(history::room_beside_turn(store, run, &terms.fixed(run)?, terms.room.for_prompt()).await? / 2)
 }
 
 fn said(message: &Message, images: &Images) -> Option<ChatMessage> {
@@ -212,6 +229,14 @@ fn part(content: &Content, images: &Images) -> ChatPart {
     }
 }
 
+/// Puts what was said and called into the model's terms.
+struct Reader<'r> {
+    run: &'r Run,
+    sources: &'r Sources,
+    images: &'r Images,
+    emulated: bool,
+}
+
 /// A call and its answer, as the model reads them.
 struct Answered {
     id: String,
@@ -219,43 +244,76 @@ struct Answered {
     answer: String,
 }
 
-/// The calls of one turn and their answers. Where the model spoke before it called, both are one message of the
-/// model, as it wrote them. Calls that were never answered are left out: no model's server takes them.
-fn add_calls(messages: &mut Vec<ChatMessage>, step: &Step, run: &Run, sources: &Sources) {
-    let StepDetails::ToolCalls { tool_calls: calls } = &step.step_details else { return };
-    let answered: Option<Vec<Answered>> = calls.iter().map(|call| answered(call, run, sources)).collect();
-    let Some(answered) = answered.filter(|calls| !calls.is_empty()) else { return };
-    let made = answered
-        .iter()
-        .map(|made| ChatToolCall::Function { id: made.id.clone(), function: made.call.clone() });
-    match messages.last_mut() {
-        Some(ChatMessage::Assistant { tool_calls, .. }) if tool_calls.is_empty() => tool_calls.extend(made),
-        _ => messages.push(ChatMessage::Assistant { content: None, tool_calls: made.collect() }),
+impl Reader<'_> {
+    fn add(&self, messages: &mut Vec<ChatMessage>, entry: &Entry) {
+        match entry {
+            Entry::Message(_, message) => messages.extend(said(message, self.images)),
+            Entry::Calls(_, step) => self.add_calls(messages, step),
+        }
     }
-    let answers = answered
-        .into_iter()
-        .map(|Answered { id, answer, .. }| ChatMessage::Tool { tool_call_id: id, content: answer });
-    messages.extend(answers);
+
+    /// The calls of one turn and their answers. Where the model spoke before it called, both are one message of the
+    /// model, as it wrote them. Calls that were never answered are left out: no model's server takes them.
+    fn add_calls(&self, messages: &mut Vec<ChatMessage>, step: &Step) {
+        let StepDetails::ToolCalls { tool_calls: calls } = &step.step_details else { return };
+        let question = question(messages);
+        let answered: Option<Vec<Answered>> =
+            calls.iter().map(|call| self.answered(call, &question)).collect();
+        let Some(answered) = answered.filter(|calls| !calls.is_empty()) else { return };
+        let made = answered
+            .iter()
+            .map(|made| ChatToolCall::Function { id: made.id.clone(), function: made.call.clone() });
+        match messages.last_mut() {
+            Some(ChatMessage::Assistant { tool_calls, .. }) if tool_calls.is_empty() => {
+                tool_calls.extend(made);
+            }
+            _ => messages.push(ChatMessage::Assistant { content: None, tool_calls: made.collect() }),
+        }
+        let answers = answered
+            .into_iter()
+            .map(|Answered { id, answer, .. }| ChatMessage::Tool { tool_call_id: id, content: answer });
+        messages.extend(answers);
+    }
+
+    fn answered(&self, ToolCall { id, tool }: &ToolCall, question: &str) -> Option<Answered> {
+        let (name, arguments, answer) = match tool {
+            CalledTool::Function { function } => {
+                (function.name.clone(), function.arguments.clone(), function.output.clone()?)
+            }
+            CalledTool::FileSearch { file_search } if file_search.pending => return None,
+            CalledTool::FileSearch { file_search } => {
+                let arguments = json!({"queries": file_search.queries});
+                let form = if self.emulated {
+                    Form::Plain(question)
+                } else {
+                    Form::Marked(self.sources.first_mark(id))
+                };
+                let answer = file_search::answer(file_search, form);
+                (HostedTool::FileSearch.name(&self.run.tools), arguments.to_string(), answer)
+            }
+            CalledTool::CodeInterpreter { code_interpreter } if code_interpreter.pending => return None,
+            CalledTool::CodeInterpreter { code_interpreter } => {
+                let arguments = json!({"code": code_interpreter.input});
+                let name = HostedTool::CodeInterpreter.name(&self.run.tools);
+                (name, arguments.to_string(), code::answer(code_interpreter))
+            }
+        };
+        let call = ChatFunctionCall { name, arguments };
+        Some(Answered { id: adjutant_wire::id::Id::as_str(id).to_owned(), call, answer })
+    }
 }
 
-fn answered(ToolCall { id, tool }: &ToolCall, run: &Run, sources: &Sources) -> Option<Answered> {
-    let (name, arguments, answer) = match tool {
-        CalledTool::Function { function } => {
-            (function.name.clone(), function.arguments.clone(), function.output.clone()?)
+/// The text that the user said last.
+pub(super) fn question(messages: &[ChatMessage]) -> String {
+    let said = messages.iter().rev().find_map(|message| match message {
+        ChatMessage::User { content: ChatContent::Text(text) } => Some(text.clone()),
+        ChatMessage::User { content: ChatContent::Parts(parts) } => {
+            parts.iter().find_map(|part| match part {
+                ChatPart::Text { text } => Some(text.clone()),
+                ChatPart::ImageUrl { .. } => None,
+            })
         }
-        CalledTool::FileSearch { file_search } if file_search.pending => return None,
-        CalledTool::FileSearch { file_search } => {
-            let arguments = json!({"queries": file_search.queries});
-            let answer = file_search::answer(file_search, sources.first_mark(id));
-            (HostedTool::FileSearch.name(&run.tools), arguments.to_string(), answer)
-        }
-        CalledTool::CodeInterpreter { code_interpreter } if code_interpreter.pending => return None,
-        CalledTool::CodeInterpreter { code_interpreter } => {
-            let arguments = json!({"code": code_interpreter.input});
-            let name = HostedTool::CodeInterpreter.name(&run.tools);
-            (name, arguments.to_string(), code::answer(code_interpreter))
-        }
-    };
-    let call = ChatFunctionCall { name, arguments };
-    Some(Answered { id: adjutant_wire::id::Id::as_str(id).to_owned(), call, answer })
+        ChatMessage::System { .. } | ChatMessage::Assistant { .. } | ChatMessage::Tool { .. } => None,
+    });
+    said.unwrap_or_default()
 }

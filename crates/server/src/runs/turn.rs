@@ -63,13 +63,20 @@ impl Executor {
     pub(super) async fn ask_model(&mut self) -> Result<(), Stop> {
         let sources = Sources::of(&self.steps);
         let request = self.prompt(&sources).await?;
-        // Brackets in JSON are no marks.
+        let emulated = self.engine.upstreams.emulates_calls(&self.run.model).await;
+        // JSON has brackets of its own.
         let writes_json =
             matches!(&self.run.response_format, ResponseFormat::Object(format) if format["type"] != "text");
+        let question = prompt::question(&request.messages);
         let mut turn = Turn {
-            question: question(&request),
             held: String::new(),
-            reader: Reader::new(if writes_json { Sources::default() } else { sources }),
+            reader: match (writes_json, emulated) {
+                (true, _) => Reader::plain(),
+                // Weak models do not cite.
+                (false, true) => Reader::of_sentences(sources, &question),
+                (false, false) => Reader::of_marks(sources),
+            },
+            question,
             hosted_arguments: HashMap::new(),
             programs: HashMap::new(),
             finish: None,
@@ -411,21 +418,6 @@ fn attach(message: &mut Message, file_id: &str) {
         let tools = vec![AttachmentTool::CodeInterpreter {}];
         message.attachments.push(Attachment { file_id: file_id.to_owned(), tools });
     }
-}
-
-/// The text that the user said last.
-fn question(request: &ChatRequest) -> String {
-    let said = request.messages.iter().rev().find_map(|message| match message {
-        ChatMessage::User { content: ChatContent::Text(text) } => Some(text.clone()),
-        ChatMessage::User { content: ChatContent::Parts(parts) } => {
-            parts.iter().find_map(|part| match part {
-                ChatPart::Text { text } => Some(text.clone()),
-                ChatPart::ImageUrl { .. } => None,
-            })
-        }
-        ChatMessage::System { .. } | ChatMessage::Assistant { .. } | ChatMessage::Tool { .. } => None,
-    });
-    said.unwrap_or_default()
 }
 
 fn size(request: &ChatRequest) -> u64 {

@@ -11,7 +11,9 @@ use serde_json::{Value, json};
 use crate::fault::Result;
 use crate::search::{Hit, Question, Search, weights};
 use crate::store::Project;
-use crate::upstream::chat::{ChatFunction, ChatTool};
+use crate::upstream::chat::{
+    ChatContent, ChatFunction, ChatFunctionCall, ChatMessage, ChatTool, ChatToolCall,
+};
 
 /// More queries in one call than this are a model that repeats itself.
 const MOST_QUERIES: usize = 5;
@@ -27,6 +29,8 @@ pub const PASSAGE_TOKENS: u64 = 24;
 pub struct Limits {
     /// The most passages.
     pub results: usize,
+    /// Whether passages are left out that hardly fit.
+    pub choosy: bool,
     /// The most tokens of all passages together.
     pub tokens: u64,
 }
@@ -94,17 +98,64 @@ fn settings(tools: &[Tool]) -> FileSearch {
 }
 
 /// What a search may bring by the tool's settings and the model's name, as OpenAI had it: 20 passages of 16,000
-/// tokens, 5 for gpt-3.5-turbo, and 4,000 tokens for it and the first gpt-4 (contract §5 and §8).
-pub fn limits(tools: &[Tool], model: &str) -> Limits {
+/// tokens, 5 for gpt-3.5-turbo, and 4,000 tokens for it and the first gpt-4 (contract §5 and §8). A weak model, whatever
+/// its name, is lost among many passages and slow to read them.
+pub fn limits(tools: &[Tool], model: &str, weak: bool) -> Limits {
     let oldest = model.starts_with("gpt-3.5");
     let first_gpt_4 = model == "gpt-4"
         || model.starts_with("gpt-4-32k")
         || (model.starts_with("gpt-4-0") && !model.ends_with("-preview"));
-    let results = settings(tools).max_num_results.unwrap_or(if oldest { 5 } else { 20 });
-    Limits {
-        results: usize::try_from(results).unwrap_or(usize::MAX),
-        tokens: if oldest || first_gpt_4 { 4_000 } else { 16_000 },
-    }
+    let results = settings(tools).max_num_results.unwrap_or(if oldest || weak { 5 } else { 20 });
+    let tokens = match (weak, oldest || first_gpt_4) {
+        (true, _) => 2_000,
+        (false, true) => 4_000,
+        (false, false) => 16_000,
+    };
+    Limits { results: usize::try_from(results).unwrap_or(usize::MAX), choosy: weak, tokens }
+}
+
+/// A conversation that uses it, in two languages, with questions that nobody will ask; and words that want no search.
+pub(super) fn demonstrate(name: &str) -> Vec<ChatMessage> {
+    let hello = [said("Hello!"), answered("Hello! How can I help you?")];
+    let english = search_shown(
+        name,
+        "In which room is the old projector?",
+        "old projector room",
+        "rooms.txt\nThe old projector is in room 204, the piano in room 110.",
+        "The old projector is in room 204.",
+    );
+    let korean = search_shown(
+        name,
+        "합창단은 무슨 요일에 모이나요?",
+        "합창단 모임 요일",
+        "일정.txt\n합창단은 목요일 저녁에 모이고, 독서회는 월요일에 모입니다.",
+        "합창단은 목요일에 모입니다.",
+    );
+    hello.into_iter().chain(english).chain(korean).collect()
+}
+
+fn search_shown(name: &str, question: &str, query: &str, found: &str, answer: &str) -> [ChatMessage; 4] {
+    let call = ChatToolCall::Function {
+        id: query.to_owned(),
+        function: ChatFunctionCall {
+            name: name.to_owned(),
+            arguments: json!({"queries": [query]}).to_string(),
+        },
+    };
+    [
+        said(question),
+        ChatMessage::Assistant { content: None, tool_calls: vec![call] },
+        ChatMessage::Tool { tool_call_id: query.to_owned(), content: format!("{found}\n\n{question}") },
+        answered(answer),
+    ]
+}
+
+fn said(text: &str) -> ChatMessage {
+    ChatMessage::User { content: ChatContent::Text(text.to_owned()) }
+}
+
+fn answered(text: &str) -> ChatMessage {
+    ChatMessage::Assistant { content: Some(text.to_owned()), tool_calls: Vec::new() }
 }
 
 /// What a call looks for, whatever form the model gave its arguments. Where it names nothing, what the user asked
@@ -164,7 +215,16 @@ pub async fn search(
         ..Question::default()
     };
     let hits = place.search.search(place.project, place.stores, &question, place.now).await?;
-    Ok(within(hits.into_iter().take(limits.results).map(found).collect(), limits.tokens, count))
+    let least = if limits.choosy { least_score(hits.first()) } else { 0.0 };
+    let good = hits.into_iter().take(limits.results).filter(|hit| hit.score >= least);
+    Ok(within(good.map(found).collect(), limits.tokens, count))
+}
+
+/// Below it, a passage hardly fits: beside the best one, or at all.
+fn least_score(best: Option<&Hit>) -> f64 {
+    const SHARE_OF_BEST: f64 = 0.25;
+    const AT_ALL: f64 = 0.05;
+    best.map_or(AT_ALL, |best| (best.score * SHARE_OF_BEST).max(AT_ALL))
 }
 
 fn found(hit: Hit) -> FileSearchResult {
@@ -225,20 +285,37 @@ fn shorten(text: &mut String, tokens: u64, count: fn(&str) -> u64) {
     }
 }
 
-/// What the model reads of a search: the passages, each under its mark, numbered from `first_mark` on.
-pub fn answer(call: &FileSearchCall, first_mark: usize) -> String {
+/// How a model reads what was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form<'q> {
+    /// Each passage under its mark, numbered from this one on, to be cited by it.
+    Marked(usize),
+    /// Passages and then the question again, for models that otherwise lose it out of sight. They are not asked to
+    /// cite: the marks that they copy are as often wrong as right.
+    Plain(&'q str),
+}
+
+/// What the model reads of a search.
+pub fn answer(call: &FileSearchCall, form: Form<'_>) -> String {
     if call.results.is_empty() {
-        let queries = call.queries.join("; ");
-        return format!(
-            "Nothing was found for: {queries}\nLook for other words, or say that the files do not tell."
-        );
+        return match form {
+            Form::Marked(_) => format!(
+                "Nothing was found for: {}\nLook for other words, or say that the files do not tell.",
+                call.queries.join("; ")
+            ),
+            Form::Plain(question) => format!("The files say nothing about this.\n\n{question}"),
+        };
     }
     if call.results.iter().all(|result| result.content.is_none()) {
         return "What was found is left out here to save space. Search again if it is needed.".to_owned();
     }
     let mut answer = String::new();
-    for (mark, result) in (first_mark..).zip(&call.results) {
-        let _ = write!(answer, "[{mark}] {}", result.file_name);
+    for (index, result) in call.results.iter().enumerate() {
+        match form {
+            Form::Marked(first) => drop(write!(answer, "[{}] ", first + index)),
+            Form::Plain(_) => {}
+        }
+        answer.push_str(&result.file_name);
         if let Some(page) = result.page {
             let _ = write!(answer, ", page {page}");
         }
@@ -247,10 +324,13 @@ pub fn answer(call: &FileSearchCall, first_mark: usize) -> String {
         }
         let _ = write!(answer, "\n{}\n\n", result.text().trim());
     }
-    let _ = write!(
-        answer,
-        "Answer from these passages. After each statement write the number of its passage in brackets, like [{first_mark}]."
-    );
+    match form {
+        Form::Marked(first) => drop(write!(
+            answer,
+            "Answer from these passages. After each statement write the number of its passage in brackets, like [{first}]."
+        )),
+        Form::Plain(question) => answer.push_str(question),
+    }
     answer
 }
 
@@ -301,8 +381,8 @@ mod tests {
     #[test]
     fn limits_are_openais() {
         let limits = |model: &str, tools: Value| {
-            let Limits { results, tokens } =
-                limits(&serde_json::from_value::<Vec<Tool>>(tools).unwrap(), model);
+            let Limits { results, tokens, .. } =
+                limits(&serde_json::from_value::<Vec<Tool>>(tools).unwrap(), model, model == "weak");
             (results, tokens)
         };
         let plain = json!([{"type": "file_search"}]);
@@ -314,6 +394,7 @@ mod tests {
             ("gpt-4-0613", (20, 4_000)),
             ("gpt-3.5-turbo-16k", (5, 4_000)),
             ("qwen2.5", (20, 16_000)),
+            ("weak", (5, 2_000)),
         ] {
             assert_eq!(limits(model, plain.clone()), expected, "{model}");
         }
@@ -339,18 +420,24 @@ mod tests {
     fn the_model_reads_passages_with_their_marks() {
         let mut call = begin(&[]);
         call.queries = vec!["cake".into(), "pie".into()];
-        assert!(answer(&call, 1).starts_with("Nothing was found for: cake; pie\n"));
+        assert!(answer(&call, Form::Marked(1)).starts_with("Nothing was found for: cake; pie\n"));
+        assert!(answer(&call, Form::Plain("Pie?")).ends_with("nothing about this.\n\nPie?"));
         call.results = vec![result("Filip: cake\n"), result("Effie: pizza")];
         (call.results[1].page, call.results[1].heading) = (Some(3), Some("Food".into()));
-        let read = answer(&call, 4);
+        let read = answer(&call, Form::Marked(4));
         assert!(
             read.starts_with("[4] a.txt\nFilip: cake\n\n[5] a.txt, page 3, Food\nEffie: pizza\n\n"),
             "{read}"
         );
         assert!(read.ends_with("like [4]."), "{read}");
+        let read = answer(&call, Form::Plain("Who likes cake?"));
+        assert_eq!(
+            read, "a.txt\nFilip: cake\n\na.txt, page 3, Food\nEffie: pizza\n\nWho likes cake?",
+            "no marks where none are wanted"
+        );
         for result in &mut call.results {
             result.content = None;
         }
-        assert!(answer(&call, 4).contains("left out"));
+        assert!(answer(&call, Form::Marked(4)).contains("left out"));
     }
 }

@@ -6,7 +6,7 @@ use adjutant_wire::tools::Tool;
 
 use super::code_interpreter::{self, InputFile};
 use super::{file_search, functions};
-use crate::upstream::chat::{ChatTool, ChatToolChoice};
+use crate::upstream::chat::{ChatMessage, ChatTool, ChatToolChoice};
 
 /// A tool that this server runs itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,14 @@ impl HostedTool {
         match self {
             Self::FileSearch => file_search::describe(self.name(tools)),
             Self::CodeInterpreter => code_interpreter::describe(self.name(tools), files),
+        }
+    }
+
+    /// Turns in which it is used, for models that learn from examples.
+    pub fn demonstrate(self, tools: &[Tool]) -> Vec<ChatMessage> {
+        match self {
+            Self::FileSearch => file_search::demonstrate(&self.name(tools)),
+            Self::CodeInterpreter => Vec::new(),
         }
     }
 

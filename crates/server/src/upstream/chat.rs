@@ -47,6 +47,10 @@ pub struct ChatRequest {
     /// How long a reasoning model may think.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<String>,
+    /// Turns that show how the tools are used, for models whose calls are emulated: they learn more from these than
+    /// from descriptions. Other models never see them.
+    #[serde(skip)]
+    pub demonstrations: Vec<ChatMessage>,
     /// What the model may do with code.
     #[serde(skip)]
     pub code: Code,

@@ -26,7 +26,7 @@ mod tests;
 
 pub(super) use parse::Parser;
 
-use super::chat::{ChatFunction, ChatRequest, ChatTool, ChatToolChoice};
+use super::chat::{ChatFunction, ChatMessage, ChatRequest, ChatTool, ChatToolChoice};
 use parse::Expected;
 use schema::Words;
 
@@ -43,6 +43,8 @@ pub(super) struct Emulation {
 #[derive(Debug)]
 struct Protocol {
     functions: Vec<ChatFunction>,
+    /// Turns that show how functions are used.
+    demonstrations: Vec<ChatMessage>,
     words: Words,
     must_call: bool,
     most_calls: usize,
@@ -58,12 +60,14 @@ pub(super) fn emulate(mut request: ChatRequest) -> Emulation {
     let choice = request.tool_choice.take().unwrap_or(ChatToolChoice::Auto);
     let functions = offered(std::mem::take(&mut request.tools), &choice);
     let parallel = request.parallel_tool_calls.take() != Some(false);
+    let demonstrations = std::mem::take(&mut request.demonstrations);
     if functions.is_empty() {
         request.messages = prompt::plain(request.messages);
         return Emulation { request, parser: Parser::new(Expected::default()) };
     }
     let protocol = Protocol {
         functions,
+        demonstrations,
         words: Words::from_response_format(request.response_format.take()),
         must_call: matches!(choice, ChatToolChoice::Required | ChatToolChoice::Function(_)),
         most_calls: if parallel && !matches!(choice, ChatToolChoice::Function(_)) { MOST_CALLS } else { 1 },

@@ -13,6 +13,7 @@ use super::embeddings::Embeddings;
 use super::local::Listener;
 use super::place::{Place, Upstream};
 use super::server::{Listed, Patience};
+use crate::config::ToolProtocol;
 
 /// All models' servers.
 pub struct Upstreams {
@@ -104,6 +105,12 @@ impl Upstreams {
             None => None,
         };
         known.unwrap_or(self.context_tokens)
+    }
+
+    /// Whether a model of this name makes calls in a protocol of ours, for it has none of its own.
+    pub async fn emulates_calls(&self, name: &str) -> bool {
+        let route = self.route(name).await;
+        route.is_some_and(|Route { upstream, .. }| upstream.tools == ToolProtocol::Emulated)
     }
 
     /// The name that an alias stands for.

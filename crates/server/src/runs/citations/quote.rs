@@ -1,6 +1,7 @@
 //! The sentence of a passage that says what a message says.
 
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// Longer sentences are cut.
 const LONGEST_BYTES: usize = 500;
@@ -10,7 +11,8 @@ const LONGEST_BYTES: usize = 500;
 pub(super) fn best<'p>(passage: &'p str, claim: &str) -> &'p str {
     let wanted = pairs(last_sentence(claim));
     let mut best = ("", 0.0);
-    for sentence in sentences(passage) {
+    for place in sentences(passage) {
+        let sentence = passage.get(place).unwrap_or_default();
         let has = pairs(sentence);
         let shared = has.intersection(&wanted).count();
         // By the root of its length, so that neither a heading of one word wins nor the longest sentence.
@@ -19,8 +21,12 @@ pub(super) fn best<'p>(passage: &'p str, claim: &str) -> &'p str {
             best = (sentence, score);
         }
     }
-    let (sentence, _) = best;
-    sentence.get(..sentence.floor_char_boundary(LONGEST_BYTES)).unwrap_or_default()
+    shortened(best.0)
+}
+
+/// As much of a text as is quoted.
+pub(super) fn shortened(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(LONGEST_BYTES)).unwrap_or_default()
 }
 
 fn as_number(count: usize) -> f64 {
@@ -28,21 +34,23 @@ fn as_number(count: usize) -> f64 {
 }
 
 fn last_sentence(text: &str) -> &str {
-    sentences(text).last().unwrap_or_default()
+    sentences(text).pop().and_then(|place| text.get(place)).unwrap_or_default()
 }
 
-/// The sentences of a text, without the white space around them. Lines end sentences, too.
-fn sentences(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    let cut = std::iter::from_fn(move || {
-        if rest.is_empty() {
-            return None;
+/// Where the sentences of a text stand, without the white space around them. Lines end sentences, too.
+pub(super) fn sentences(text: &str) -> Vec<Range<usize>> {
+    let mut places = Vec::new();
+    let mut start = 0;
+    while let Some(rest) = text.get(start..).filter(|rest| !rest.is_empty()) {
+        let end = sentence_end(rest);
+        let sentence = rest.get(..end).unwrap_or_default();
+        if sentence.contains(char::is_alphanumeric) {
+            let before = sentence.len() - sentence.trim_start().len();
+            places.push(start + before..start + sentence.trim_end().len());
         }
-        let (sentence, after) = rest.split_at(sentence_end(rest));
-        rest = after;
-        Some(sentence.trim())
-    });
-    cut.filter(|sentence| sentence.chars().any(char::is_alphanumeric))
+        start += end;
+    }
+    places
 }
 
 fn sentence_end(text: &str) -> usize {

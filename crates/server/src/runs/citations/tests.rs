@@ -40,7 +40,7 @@ fn sources() -> Sources {
 }
 
 fn read(pieces: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<Piece> {
-    let mut reader = Reader::new(sources());
+    let mut reader = Reader::of_marks(sources());
     let mut all: Vec<Piece> = pieces.into_iter().flat_map(|piece| reader.read(piece.as_ref())).collect();
     all.extend(reader.finish());
     all
@@ -184,7 +184,7 @@ fn invented_markers_are_taken_away() {
 
 #[test]
 fn a_run_that_found_nothing_is_left_alone() {
-    let mut reader = Reader::new(Sources::default());
+    let mut reader = Reader::of_marks(Sources::default());
     let text = "a [1] 【4:0†source】 [";
     let pieces = reader.read(text);
     assert_eq!(pieces, [Piece { text: text.into(), annotation: None }], "at once");
@@ -234,7 +234,7 @@ fn carries_its_own(piece: &Piece) -> bool {
 /// What is held back is no longer than what may be a mark.
 #[test]
 fn words_are_not_held_back() {
-    let mut reader = Reader::new(sources());
+    let mut reader = Reader::of_marks(sources());
     for (text, given) in
         [("Cake", "Cake"), (" is [", " is "), ("s", ""), ("o on", "[so on"), (" (sou", " "), ("p)", "(soup)")]
     {
@@ -246,7 +246,7 @@ fn words_are_not_held_back() {
 
 #[test]
 fn a_new_text_counts_from_its_beginning() {
-    let mut reader = Reader::new(sources());
+    let mut reader = Reader::of_marks(sources());
     reader.read("Some words and [1");
     assert_eq!(joined(reader.finish()).value, "[1");
     reader.read("`code ");
@@ -262,4 +262,84 @@ fn the_model_does_not_see_markers_of_earlier_answers() {
     {
         assert_eq!(without_markers(&joined(read([text]))), expected);
     }
+}
+
+fn handbook() -> Sources {
+    let result = |name: &str, text: &str| json!({"file_id": name, "file_name": name, "score": 0.5, "content": [{"type": "text", "text": text}]});
+    let results = json!([
+        result(
+            "work.txt",
+            "Every employee has 25 days of paid vacation a year. The office in Oslo opens at 8:30."
+        ),
+        result("소개.txt", "대표이사는 김민서이며 직원은 142명입니다. 2009년에 대전에서 설립되었습니다."),
+        result("pump.txt", "The maximum pressure is 6.5 bar. Clean the filter every 200 hours."),
+    ]);
+    let mut step = steps().remove(1);
+    step.step_details = serde_json::from_value(json!({"type": "tool_calls", "tool_calls": [
+        {"id": "call_1", "type": "file_search", "file_search": {
+            "ranking_options": {"ranker": "auto", "score_threshold": 0.0}, "results": results
+        }}
+    ]}))
+    .unwrap();
+    Sources::of(&[step])
+}
+
+fn traced(pieces: impl IntoIterator<Item = impl AsRef<str>>) -> Text {
+    let mut reader = Reader::of_sentences(handbook(), "How much vacation do employees have?");
+    let mut all: Vec<Piece> = pieces.into_iter().flat_map(|piece| reader.read(piece.as_ref())).collect();
+    all.extend(reader.finish());
+    joined(all)
+}
+
+#[test]
+fn sentences_are_traced_to_their_passages() {
+    let (work, about, pump) = ("【4:0†work.txt】", "【4:1†소개.txt】", "【4:2†pump.txt】");
+    for (text, expected) in [
+        ("Employees have 25 days of vacation.", format!("Employees have 25 days of vacation{work}.")),
+        ("대표이사는 김민서입니다.", format!("대표이사는 김민서입니다{about}.")),
+        ("직원은 142명입니다", format!("직원은 142명입니다{about}")),
+        (
+            "It opens at 8:30! The pressure is 6.5 bar.\n회사는 2009년에 설립되었습니다.",
+            format!(
+                "It opens at 8:30{work}! The pressure is 6.5 bar{pump}.\n회사는 2009년에 설립되었습니다{about}."
+            ),
+        ),
+        ("김민서입니다。 200 hours。", format!("김민서입니다{about}。 200 hours{pump}。")),
+    ] {
+        assert_eq!(traced([text]).value, expected);
+    }
+    for text in [
+        "Hello! How can I help you?",
+        "I do not know.",
+        "1. 2. a",
+        "",
+        "...",
+        "`25 days of paid vacation a year`",
+    ] {
+        assert_eq!(traced([text]).value, text);
+    }
+    let made_up = traced(["Oslo opens at 8:30【9:9†source】, as 【4:2†pump.txt】 says."]);
+    assert_eq!(
+        made_up.value,
+        format!("Oslo opens at 8:30, as  says{work}."),
+        "what the model makes up is nothing"
+    );
+    let Annotation::FileCitation { file_citation, .. } = &made_up.annotations[0] else { unreachable!() };
+    assert_eq!(file_citation.quote.as_deref(), Some("The office in Oslo opens at 8:30."));
+}
+
+#[test]
+fn the_way_a_traced_text_is_cut_changes_nothing() {
+    let text = "Employees have 25 days. 대표이사는 김민서입니다! 6.5 bar is the pressure 👋🏽, e.g. here... Oslo opens at 8:30";
+    let whole = traced([text]);
+    assert_eq!(whole.annotations.len(), 4, "{}", whole.value);
+    let characters: Vec<char> = whole.value.chars().collect();
+    for annotation in &whole.annotations {
+        let (marker, start, end, _) = place(annotation);
+        assert_eq!(characters[start..end].iter().collect::<String>(), marker);
+    }
+    for (at, _) in text.char_indices() {
+        assert_eq!(traced([&text[..at], &text[at..]]), whole, "cut at {at}");
+    }
+    assert_eq!(traced(text.chars().map(String::from)), whole);
 }

@@ -16,6 +16,12 @@ pub(super) fn plain(messages: Vec<ChatMessage>) -> Vec<ChatMessage> {
 /// The conversation in the protocol's terms, the protocol itself behind the instructions.
 pub(super) fn with_protocol(messages: Vec<ChatMessage>, protocol: &Protocol) -> Vec<ChatMessage> {
     let json_words = matches!(protocol.words, Words::Json(_));
+    let mut messages = messages;
+    // They answer in words, so they would mislead a model that is to answer in JSON.
+    if !json_words {
+        let instructed = usize::from(matches!(messages.first(), Some(ChatMessage::System { .. })));
+        messages.splice(instructed..instructed, protocol.demonstrations.iter().cloned());
+    }
     let mut messages = rewritten(messages, |content, calls| {
         let words = content.filter(|text| !text.is_empty()).map(|text| reply(&text, json_words));
         let calls = (!calls.is_empty()).then(|| called(&calls));
@@ -119,14 +125,27 @@ fn explanation(protocol: &Protocol) -> String {
         }
     };
     let examples = match &protocol.words {
-        Words::Text => EXAMPLES,
-        Words::Json(_) => "",
+        Words::Text if !all_demonstrated(protocol) => EXAMPLES,
+        Words::Text | Words::Json(_) => "",
     };
     format!(
         "{head}If the user asks for something that a function does, call it: {form}\n{words}\n\
          After a function's result, answer in words using the result.\n\
          If several calls are needed, put all in the list.{examples}"
     )
+}
+
+/// Whether every function is shown in use.
+fn all_demonstrated(protocol: &Protocol) -> bool {
+    let shown = |name: &str| {
+        protocol.demonstrations.iter().any(|message| match message {
+            ChatMessage::Assistant { tool_calls, .. } => {
+                tool_calls.iter().any(|ChatToolCall::Function { function, .. }| function.name == name)
+            }
+            ChatMessage::System { .. } | ChatMessage::User { .. } | ChatMessage::Tool { .. } => false,
+        })
+    };
+    protocol.functions.iter().all(|function| shown(&function.name))
 }
 
 /// With functions that nobody has, lest the examples be taken for the user's wishes.

@@ -415,6 +415,29 @@ fn without_functions_only_results_are_rewritten() {
 }
 
 #[test]
+fn worked_examples_come_first_and_only_where_answers_are_words() {
+    let call = ChatToolCall::Function {
+        id: "call".into(),
+        function: ChatFunctionCall { name: "weather".into(), arguments: "{}".into() },
+    };
+    let demonstrations =
+        vec![user("Rome?"), ChatMessage::Assistant { content: None, tool_calls: vec![call] }];
+    let asked = |request: ChatRequest| {
+        emulate(ChatRequest { demonstrations: demonstrations.clone(), ..request }).request.messages
+    };
+    let shown = transcript(&asked(request()));
+    let others = "Examples with other functions";
+    assert!(shown[0].contains(others), "the other function is not shown");
+    assert_eq!(shown[1], "U Rome?");
+    assert_eq!(shown.len(), 4);
+    assert_eq!(shown[3], "U Oslo?");
+    let one = transcript(&asked(ChatRequest { tools: vec![weather()], ..request() }));
+    assert!(!one[0].contains(others), "{}", one[0]);
+    let json = Some(json!({"type": "json_object"}));
+    assert_eq!(asked(ChatRequest { response_format: json, ..request() }).len(), 2);
+}
+
+#[test]
 fn signatures_are_short() {
     let schema = json!({"type": "object", "properties": {
         "unit": {"enum": ["c", "f"]}, "days": {"type": "array", "items": {"type": "integer"}},
