@@ -223,10 +223,11 @@ def test_uploaded_files_are_there_by_id_and_by_name(story: Story) -> None:
     assert "/mnt/data/매출.csv" in told
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "code", "said"),
     [
-        ("for ever", "while True: pass", "[The program was stopped: it may run for 1 seconds.]"),
+        ("for ever", "while True: pass", "[The program was stopped: it may run for 3 seconds.]"),
         ("memory", "x = bytearray(1 << 40)", "MemoryError"),
         ("processes", "import os; os.fork()", "[Errno 38] Function not implemented"),
         ("network", "import urllib.request as r; r.urlopen('http://1.1.1.1')", "Errno 38"),
@@ -241,7 +242,7 @@ def test_a_run_survives_what_its_code_does(
         db,
         start_seconds=INSTALLING_SECONDS,
         **SETTINGS,
-        ADJUTANT_CODE_INTERPRETER_RUN_SECONDS="1",
+        ADJUTANT_CODE_INTERPRETER_RUN_SECONDS="3",
     )
     story = connect(hasty)
     story.model.calls(TOOL, program(code)).then_calls(TOOL, program("1 + 1")).then_says("Done.")
@@ -272,6 +273,26 @@ def test_a_server_that_was_killed_begins_a_new_session_and_says_so(
     assert any("The session before was lost" in text for text in logs)
 
 
+def test_a_thread_whose_session_ended_between_runs_is_told_so_once(
+    servers: Any, db: str, connect: Connect
+) -> None:
+    """The model has read what earlier runs computed, and would go on from there."""
+    server = servers.new(db, settings=SETTINGS, start_seconds=INSTALLING_SECONDS)
+    story = connect(server)
+    assistant = story.assistant(tools=TOOLS)
+    story.model.calls(TOOL, program("x = 1", "x")).then_says("One.")
+    run = story.ask("Compute.", assistant=assistant)
+    server.restart()
+    story = connect(server)
+    story.threads.messages.create(run.thread_id, role="user", content="Go on.")
+    story.model.calls(TOOL, program("2")).then_calls(TOOL, program("3")).then_says("Two, three.")
+    again = story.wait(story.runs.create(run.thread_id, assistant_id=assistant.id))
+    (_, first), (_, second) = executed(story, again)
+    assert first.startswith("[The session before was lost, ") and first.endswith("\n2\n")
+    assert second == "3\n"
+    server.stop()
+
+
 def test_calls_of_one_turn_share_the_session_in_order(story: Story, tutor: Any) -> None:
     story.model.calls_all(Call(TOOL, program("y = 2")), Call(TOOL, program("y * 2")))
     story.model.then_says("4.")
@@ -287,6 +308,7 @@ def test_the_tool_can_be_forced(story: Story, tutor: Any) -> None:
     assert "tool_choice" not in second.body
 
 
+@pytest.mark.once
 def test_the_packages_that_analysts_expect_are_there(story: Story, tutor: Any) -> None:
     code = program(
         "import numpy, pandas, matplotlib, scipy.stats, sklearn.linear_model, PIL.Image, openpyxl",

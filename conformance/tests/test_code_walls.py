@@ -174,6 +174,7 @@ print('fonts', drawn + refused, drawn > 9, refused > 9)
 """
 
 
+@pytest.mark.once
 def test_poisoned_fonts_reach_nothing(story: Story) -> None:
     """300 of them, drawn with both libraries that read fonts. At worst, their session is over."""
     story.model.calls(TOOL, {"code": POISON}).then_calls(TOOL, {"code": "1 + 1"}).then_says("Done.")

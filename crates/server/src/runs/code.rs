@@ -10,6 +10,7 @@ use adjutant_wire::tools::ToolResources;
 use adjutant_wire::{FileId, StepId};
 
 use super::executor::{Executor, Stop};
+use super::history::Entry;
 use super::hosted::or_none;
 use super::links::{self, Link};
 use crate::fault::Result;
@@ -45,12 +46,11 @@ impl Executor {
 
     /// Where this run's programs run.
     async fn place(&self) -> Result<Place> {
-        let ran = |step: &Step| calls(step).any(|call| !call.pending);
         Ok(Place {
             project: self.lease.project().clone(),
             thread: self.run.thread_id.as_str().to_owned(),
             files: self.code_files().await?,
-            goes_on: self.steps.iter().any(ran),
+            goes_on: self.has_read_code || self.steps.iter().any(has_run),
         })
     }
 
@@ -135,6 +135,15 @@ impl Executor {
 fn file_ids(resources: &ToolResources) -> Vec<FileId> {
     let code = resources.code_interpreter.iter();
     code.flat_map(|code| &code.file_ids).map(|id| FileId::from_checked(id.clone())).collect()
+}
+
+fn has_run(step: &Step) -> bool {
+    calls(step).any(|call| !call.pending)
+}
+
+/// Whether what the model reads has programs that were run.
+pub(super) fn is_among(entries: &[Entry]) -> bool {
+    entries.iter().any(|entry| matches!(entry, Entry::Calls(_, step) if has_run(step)))
 }
 
 fn calls(step: &Step) -> impl Iterator<Item = &CodeInterpreterCall> {

@@ -65,6 +65,8 @@ pub(super) struct Executor {
     pub(super) changed: watch::Receiver<()>,
     /// What those see who follow the run.
     pub(super) live: Arc<Live>,
+    /// Whether the model has read what its programs gave in this run or in earlier ones.
+    pub(super) has_read_code: bool,
 }
 
 /// Carries a run forward until it ends, waits for its client, or belongs to somebody else.
@@ -88,6 +90,7 @@ pub(super) async fn execute(
         listener,
         changed,
         live,
+        has_read_code: false,
     };
     if let Err(fault) = executor.work(position).await {
         tracing::error!(run.id = %executor.run.id, "work on run `{}` stopped: {fault}", executor.run.id);

@@ -118,6 +118,7 @@ impl Executor {
         // Images may take a while, and connections are few.
         drop(store);
         let images = Images::load(&engine.files, project, &entries, engine.settings.image_bytes).await?;
+        self.has_read_code = code::is_among(&entries);
         Ok(prompt::build(&self.run, &terms, sources, &entries, &images))
     }
 

@@ -73,7 +73,7 @@ pub struct Place {
     pub thread: String,
     /// The files that are to be there.
     pub files: Vec<InputFile>,
-    /// Whether the model has been given the outcome of earlier code of this session.
+    /// Whether the model has read what earlier code of this thread gave.
     pub goes_on: bool,
 }
 
