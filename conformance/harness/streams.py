@@ -521,9 +521,21 @@ class Checker:
                 if self._require(is_text, "deltas", f"{key} is {growth[key]!r}"):
                     grown[key] = grown.get(key, "") + growth[key]
         for output in growth.get("outputs") or []:
-            indexed = output.get("index") == len(grown.setdefault("outputs", []))
-            self._require(indexed, "index", f"an output with index {output.get('index')}")
-            grown["outputs"].append(_without(output, "index"))
+            self._grow_outputs(grown.setdefault("outputs", []), output)
+
+    def _grow_outputs(self, outputs: list[Json], output: Json) -> None:
+        """The last text may grow; a plot comes whole, and what follows it is another output."""
+        index = output.get("index")
+        if index == len(outputs):
+            outputs.append(_without(output, "index"))
+            return
+        is_last = index == len(outputs) - 1
+        if not self._require(is_last, "index", f"an output with index {index}"):
+            return
+        is_text = outputs[-1]["type"] == output.get("type") == "logs"
+        only_text = is_text and set(output) == {"index", "type", "logs"}
+        if self._require(only_text, "deltas", f"an output cannot grow by {output}"):
+            outputs[-1]["logs"] += output["logs"]
 
     # -- messages ----------------------------------------------------------------------
     def _check_message_event(self, name: str, message: Json) -> None:

@@ -12,6 +12,7 @@ import pytest
 from harness import recorded
 from harness.code import INSTALLING_SECONDS, SETTINGS
 from harness.scripted import Call
+from harness.sdk import httpx
 from harness.server import Adjutant
 from harness.story import Story, outline
 
@@ -101,6 +102,38 @@ def test_code_and_output_stream(story: Story, tutor: Any) -> None:
     assert {(output.index, output.type) for output in outputs} == {(0, "logs")}
 
 
+def test_an_output_grows_while_its_program_runs(
+    story: Story, tutor: Any, http: httpx.Client
+) -> None:
+    """Text that comes later is more of the same output, and a plot begins another one."""
+    code = program(
+        "import time, matplotlib.pyplot as plt",
+        "print('one', flush=True); time.sleep(1); print('two', flush=True)",
+        "plt.plot([1]); plt.show()",
+        "print('three')",
+    )
+    story.model.calls(TOOL, code).then_says("Three.")
+    thread = story.thread("Count.")
+    with story.runs.stream(thread_id=thread.id, assistant_id=tutor.id) as stream:
+        events = list(stream)
+        run, (snapshot, _) = stream.get_final_run(), stream.get_final_run_steps()
+    told = [event.data for event in events if event.event == "thread.run.step.delta"]
+    calls = [data.delta.step_details.tool_calls[0].code_interpreter for data in told]
+    outputs = [output for call in calls for output in call.outputs or []]
+    logs = [(output.index, output.logs) for output in outputs if output.type == "logs"]
+    assert logs == [(0, "one\n"), (0, "two\n"), (2, "three\n")]
+    assert [output.index for output in outputs if output.type == "image"] == [1]
+    # The SDK adds them up to what is stored.
+    for step in (snapshot, story.steps(run)[0]):
+        (call,) = step.step_details.tool_calls
+        first, plot, last = call.code_interpreter.outputs
+        assert (first.logs, plot.type, last.logs) == ("one\ntwo\n", "image", "three\n")
+    # Told again, it is the same step.
+    told_first = story.last_stream.names
+    http.get(f"/threads/{thread.id}/runs/{run.id}/stream")
+    assert outline(story.last_stream.names) == outline(told_first)
+
+
 def test_output_streams_and_a_cancelled_run_leaves_the_session_as_it_was(
     story: Story, tutor: Any
 ) -> None:
@@ -184,8 +217,12 @@ def test_a_linked_file_is_marked_and_downloaded(story: Story, tutor: Any) -> Non
     )
     text = "표: [표.csv](sandbox:/mnt/data/표.csv), not [it](sandbox:/mnt/data/missing.csv)."
     story.model.then_says(*text)
-    run = story.ask("Write.", assistant=tutor)
-    message = story.threads.messages.list(run.thread_id).data[0]
+    thread = story.thread("Write.")
+    events = story.stream(thread, tutor)
+    message = story.threads.messages.list(thread.id).data[0]
+    told = [event.data for event in events if event.event == "thread.message.delta"]
+    marked = [delta.delta.content[0].text.annotations or [] for delta in told]
+    assert [len(marks) for marks in marked if marks] == [1]
     part = message.content[0].text
     assert part.value == text
     (mark,) = part.annotations

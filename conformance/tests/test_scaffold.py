@@ -19,7 +19,7 @@ from harness import postgres, recorded, schema
 from harness.scripted import BreakOff, Call, Model, ScriptedUpstream, Usage, Wire, chunk_bytes
 from harness.sdk import httpx
 from harness.server import ROOT
-from harness.streams import Checker, Event
+from harness.streams import Checker, Event, check_bytes
 
 pytestmark = pytest.mark.once
 Events = list[Event]
@@ -114,11 +114,39 @@ def write_again(events: Events) -> None:
     events.insert(end + 1, events[position(events, "thread.message.created")])
 
 
-TEXT, CALLS, SUBMIT, SEARCH = (
+def prints(*outputs: Any) -> Callable[[Events], None]:
+    """The program gives these, one delta each, before its step ends with `ab` and a plot."""
+
+    def change(events: Events) -> None:
+        end = position(events, "thread.run.step.completed")
+        step = events[end].data
+        plot = {"type": "image", "image": {"file_id": "file-1"}}
+        ended = step["step_details"]["tool_calls"][0]["code_interpreter"]
+        ended["outputs"] = [{"type": "logs", "logs": "ab"}, plot]
+        for output in outputs:
+            grown = {"index": 0, "type": "code_interpreter", "code_interpreter": {}}
+            grown["code_interpreter"]["outputs"] = [output]
+            details = {"type": "tool_calls", "tool_calls": [grown]}
+            data = {"id": step["id"], "object": STEP_DELTA, "delta": {"step_details": details}}
+            events.insert(position(events, "thread.run.step.completed"), Event(STEP_DELTA, data))
+
+    return change
+
+
+def logs(index: int, text: str, **more: Any) -> Any:
+    return {"index": index, "type": "logs", "logs": text, **more}
+
+
+def image(index: int) -> Any:
+    return {"index": index, "type": "image", "image": {"file_id": "file-1"}}
+
+
+TEXT, CALLS, SUBMIT, SEARCH, CODE = (
     "02_stream_text",
     "03_stream_function_requires_action",
     "04_stream_submit_tool_outputs",
     "06_stream_file_search",
+    "05_stream_code_interpreter",
 )
 MESSAGE_DELTA, STEP_DELTA = "thread.message.delta", "thread.run.step.delta"
 DAMAGE: list[tuple[str, str, Callable[[Events], None]]] = [
@@ -190,7 +218,20 @@ DAMAGE: list[tuple[str, str, Callable[[Events], None]]] = [
     (SEARCH, "annotations", edit(MESSAGE_DELTA, lambda d: mark(d).update(start_index=28), 7)),
     (SEARCH, "annotations", edit(MESSAGE_DELTA, lambda d: cited(d).pop("quote"), 7)),
     (SEARCH, "adds up", edit(MESSAGE_DELTA, lambda d: part(d)["text"].pop("annotations"), 7)),
+    (CODE, "adds up", prints(logs(0, "a"), image(1))),
+    (CODE, "index", prints(logs(0, "a"), logs(0, "b"), image(2))),
+    (CODE, "index", prints(logs(0, "a"), image(1), logs(0, "b"))),
+    (CODE, "index", prints({"type": "logs", "logs": "ab"}, image(1))),
+    (CODE, "deltas", prints(logs(0, "a"), logs(0, "b", id="call_1"), image(1))),
+    (CODE, "deltas", prints(logs(0, "ab"), image(1), image(1))),
+    (CODE, "deltas", prints(logs(0, "ab"), image(0))),
 ]
+
+
+def test_the_checker_lets_outputs_grow() -> None:
+    events = copy.deepcopy(recorded.stream(CODE).events)
+    prints(logs(0, "a"), logs(0, "b"), image(1))(events)
+    assert check_bytes(rewritten(events), "run").violations == []
 
 
 @pytest.mark.parametrize(
