@@ -2,35 +2,31 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
-from harness import paper
+from harness import built_in, paper
 from harness.ledger import Ledger
 from harness.sdk import openai_client
 from harness.searching import SEARCH
-from harness.server import ROOT, Adjutant
+from harness.server import Adjutant
 from harness.shelf import Shelf
 
 pytestmark = [
     pytest.mark.once,
-    pytest.mark.builtin_model,
+    *built_in.MARKS,
     pytest.mark.timeout(1200),
-    pytest.mark.skipif(os.environ.get("ADJUTANT_TEST_BUILTIN") == "0", reason="switched off"),
 ]
-SECRETS = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Adjutant]:
-    folder = os.environ.get("ADJUTANT_TEST_BUILTIN_FOLDER", ROOT / "target/conformance/built-in")
-    environment = {key: value for key, value in os.environ.items() if key not in SECRETS}
-    server = Adjutant(Path(folder), upstream=None, environment=environment, start_seconds=600)
+    server = Adjutant(
+        built_in.folder(), upstream=None, environment=built_in.ENVIRONMENT, start_seconds=600
+    )
     yield server
     server.stop()
 

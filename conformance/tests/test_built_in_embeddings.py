@@ -12,16 +12,16 @@ from pathlib import Path
 import openai
 import pytest
 
+from harness import built_in
 from harness.ledger import Ledger
 from harness.scripted import ScriptedUpstream
 from harness.sdk import openai_client
-from harness.server import ROOT, Adjutant
+from harness.server import Adjutant
 
 pytestmark = [
     pytest.mark.once,
-    pytest.mark.builtin_model,
+    *built_in.MARKS,
     pytest.mark.timeout(900),
-    pytest.mark.skipif(os.environ.get("ADJUTANT_TEST_BUILTIN") == "0", reason="switched off"),
 ]
 # The chat model is another's, so that only the embedding model is fetched and started.
 CONFIG = """
@@ -49,8 +49,8 @@ KOREAN = {
 
 @pytest.fixture(scope="module")
 def server(upstream: ScriptedUpstream) -> Iterator[Adjutant]:
-    folder = os.environ.get("ADJUTANT_TEST_BUILTIN_FOLDER", ROOT / "target/conformance/built-in")
-    server = Adjutant(Path(folder), upstream=None, config=CONFIG.format(url=upstream.base_url))
+    config = CONFIG.format(url=upstream.base_url)
+    server = Adjutant(built_in.folder(), upstream=None, config=config)
     yield server
     server.stop()
 

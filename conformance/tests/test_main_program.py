@@ -12,11 +12,11 @@ from typing import Any
 import openai
 import pytest
 
-from harness import code
+from harness import built_in, code
 from harness.ledger import Ledger
 from harness.scripted import Model, ScriptedUpstream
 from harness.sdk import openai_client
-from harness.server import ROOT, Adjutant
+from harness.server import Adjutant
 
 PROGRAM = Path(__file__).parent.parent / "programs/math_tutor.py"
 INSTRUCTIONS = "You are a personal math tutor. Write and run code to answer math questions."
@@ -70,21 +70,15 @@ def test_where_no_code_is_run_no_model_is_told_of_code_interpreter(
     assert [request.body.get("tools") for request in model.requests] == [None, None]
 
 
-@pytest.mark.builtin_model
+@built_in.marked
 @pytest.mark.timeout(2400)
-@pytest.mark.skipif(os.environ.get("ADJUTANT_TEST_BUILTIN") == "0", reason="switched off")
 def test_the_program_is_answered_by_the_built_in_model() -> None:
     """With no upstream, no key and no other service, a real model answers, by code that really runs."""
-    folder = Path(
-        os.environ.get("ADJUTANT_TEST_BUILTIN_FOLDER", ROOT / "target/conformance/built-in")
-    )
-    secrets = {"OPENAI_API_KEY", "OPENAI_BASE_URL"}
-    environment = {key: value for key, value in os.environ.items() if key not in secrets}
     server = Adjutant(
-        folder,
+        built_in.folder(),
         upstream=None,
         settings=code.SETTINGS,
-        environment=environment,
+        environment=built_in.ENVIRONMENT,
         start_seconds=600 + code.INSTALLING_SECONDS,
     )
     try:
