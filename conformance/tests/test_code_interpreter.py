@@ -11,7 +11,7 @@ import pytest
 
 from harness import recorded
 from harness.code import INSTALLING_SECONDS, SETTINGS
-from harness.scripted import Call
+from harness.scripted import Answer, Call, Seen
 from harness.sdk import httpx
 from harness.server import Adjutant
 from harness.story import Story, outline
@@ -335,6 +335,24 @@ def test_calls_of_one_turn_share_the_session_in_order(story: Story, tutor: Any) 
     story.model.then_says("4.")
     run = story.ask("Twice.", assistant=tutor)
     assert executed(story, run) == [("y = 2", ""), ("y * 2", "4\n")]
+
+
+def test_threads_at_once_have_sessions_of_their_own(story: Story, tutor: Any) -> None:
+    """Eight at once, most of whom find no session ready; each counts what is in its folder."""
+
+    def reply(seen: Seen) -> Answer:
+        role, text = seen.said[-1]
+        if role == "tool":
+            return Answer((text,))
+        code = program("import os", f"os.mkdir('{text}')", "print(os.listdir())")
+        return Answer(tool_calls=(Call(TOOL, code),))
+
+    story.model.always(reply)
+    names = [f"folder-{number}" for number in range(8)]
+    runs = [story.run(story.thread(name), tutor) for name in names]
+    for name, run in zip(names, runs, strict=True):
+        assert story.wait(run).status == "completed"
+        assert executed(story, run)[0][1] == f"['{name}']\n"
 
 
 def test_the_tool_can_be_forced(story: Story, tutor: Any) -> None:

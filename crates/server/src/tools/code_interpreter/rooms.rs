@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use adjutant_sandbox::python::{Engine, Lost, Session, Unstarted};
 use adjutant_wire::FileId;
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
 use crate::store::Project;
@@ -30,7 +30,10 @@ pub(super) struct Rooms {
     spares: usize,
     idle: Duration,
     rooms: Mutex<HashMap<Whose, Arc<AsyncMutex<Room>>>>,
+    /// Locked while one is being made ready.
     ready: AsyncMutex<Vec<Session>>,
+    /// One may wait for what is being made ready.
+    awaiting: Semaphore,
     used_at: Mutex<Instant>,
 }
 
@@ -79,6 +82,7 @@ impl Rooms {
             idle,
             rooms: Mutex::default(),
             ready: AsyncMutex::default(),
+            awaiting: Semaphore::new(1),
             used_at: Mutex::new(Instant::now()),
         });
         tokio::spawn(close_idle(Arc::downgrade(&rooms)));
@@ -128,8 +132,7 @@ impl Rooms {
     }
 
     async fn session(self: &Arc<Self>) -> Result<Session, Unstarted> {
-        let ready = self.ready.lock().await.pop();
-        let session = match ready {
+        let session = match self.ready_one().await {
             Some(session) => session,
             None => Session::open(&*self.engine, &self.modules).await?,
         };
@@ -138,6 +141,15 @@ impl Rooms {
         }
         self.hold_ready();
         Ok(session)
+    }
+
+    /// A session that is ready, or will be ready sooner than a new one. Of many that come at once, one waits for it; the
+    /// others do not wait in line, but open their own side by side.
+    async fn ready_one(&self) -> Option<Session> {
+        match self.awaiting.try_acquire() {
+            Ok(_alone) => self.ready.lock().await.pop(),
+            Err(_) => self.ready.try_lock().ok()?.pop(),
+        }
     }
 
     /// Closes the session that was not used for longest, where there are too many.
