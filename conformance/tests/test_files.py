@@ -578,6 +578,27 @@ def test_without_a_key_nothing_is_read(servers: Any, db: str, ledger: Ledger) ->
     assert right.files.create(file=("a", b"x"), purpose="vision").bytes == 1
 
 
+@pytest.mark.once
+@pytest.mark.parametrize("values", ["long", "short"])
+def test_a_form_has_no_fields_without_end(http: httpx.Client, values: str) -> None:
+    """What is announced nowhere is refused as it comes: a form is not kept in memory until it ends."""
+    sent = 0
+
+    def form() -> Iterator[bytes]:
+        nonlocal sent
+        for number in range(100_000):
+            value = "x" * (60_000 if values == "long" else 1)
+            piece = f"--b\r\ncontent-disposition: form-data; name=f{number}\r\n\r\n{value}\r\n"
+            sent += len(piece)
+            yield piece.encode()
+
+    kind = {"content-type": "multipart/form-data; boundary=b"}
+    answer = http.post("/files", content=form(), headers=kind)
+    assert answer.status_code == 413
+    assert "The fields of the form are too long" in answer.json()["error"]["message"]
+    assert sent < 64 << 20
+
+
 # -- where the bytes are ---------------------------------------------------------------
 
 

@@ -25,8 +25,8 @@ use crate::files::{Files, Received};
 /// The longest value of a field that is not the file.
 const FIELD_BYTES: usize = 64 << 10;
 
-/// What a form may have beside its file.
-const FRAME_BYTES: i64 = 1 << 20;
+/// What a form may have beside its file: names, values, and what stands between them.
+const FRAME_BYTES: usize = 1 << 20;
 
 /// A form that was read to its end.
 pub(super) struct Form<T> {
@@ -56,9 +56,11 @@ pub(super) async fn receive<T: Checked>(files: &Files, request: Request, wanted:
     let mut digest = wanted.digest.then(Sha256::new);
     let mut fields = Map::new();
     let mut received = None;
+    let mut left = FRAME_BYTES;
     while let Some(field) = form.next_field().await.map_err(unreadable)? {
         unread.store(0, Ordering::Relaxed);
         let name = field.name().unwrap_or_default().to_owned();
+        take(&mut left, name.len())?;
         if fields.contains_key(&name) {
             return Err(wire::Error::parameter(
                 name.clone(),
@@ -71,7 +73,9 @@ pub(super) async fn receive<T: Checked>(files: &Files, request: Request, wanted:
             fields.insert(name, Value::String(filename::of(&field)));
             received = Some(receive_file(files, field, &unread, wanted.most_bytes, digest.as_mut()).await?);
         } else {
-            T::SHAPE.enter_text(&mut fields, &name, text(field, &unread).await?);
+            let value = text(field, &unread).await?;
+            take(&mut left, value.len())?;
+            T::SHAPE.enter_text(&mut fields, &name, value);
         }
     }
     if let Some(digest) = &mut digest {
@@ -83,6 +87,17 @@ pub(super) async fn receive<T: Checked>(files: &Files, request: Request, wanted:
     Ok(Form { fields, file, digest: digest.map(|digest| digest.finalize().to_vec()) })
 }
 
+/// Takes bytes from what is left for fields. Each field counts for more than it says, since keeping it does.
+fn take(left: &mut usize, bytes: usize) -> Result<()> {
+    const EACH: usize = 64;
+    *left = left.checked_sub(bytes + EACH).ok_or_else(|| {
+        let message =
+            format!("The fields of the form are too long. Expected at most {FRAME_BYTES} bytes together.");
+        wire::Error { status: 413, ..wire::Error::invalid(message) }
+    })?;
+    Ok(())
+}
+
 fn open(request: Request, file: &str, most_bytes: i64) -> Result<(Multipart<'static>, Arc<AtomicUsize>)> {
     let text = |headers: &HeaderMap, name| {
         headers.get(name).and_then(|value| value.to_str().ok().map(str::to_owned))
@@ -92,7 +107,9 @@ fn open(request: Request, file: &str, most_bytes: i64) -> Result<(Multipart<'sta
         wire::Error::invalid("Expected a form with a file, as multipart/form-data with a boundary.")
     })?;
     let announced = text(request.headers(), CONTENT_LENGTH).and_then(|length| length.parse::<i64>().ok());
-    if announced.is_some_and(|length| length > most_bytes.saturating_add(FRAME_BYTES)) {
+    if announced.is_some_and(|length| {
+        length > most_bytes.saturating_add_unsigned(u64::try_from(FRAME_BYTES).unwrap_or_default())
+    }) {
         return Err(too_long(file, most_bytes).into());
     }
     let unread = Arc::<AtomicUsize>::default();
