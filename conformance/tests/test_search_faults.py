@@ -293,3 +293,18 @@ def cut_off_call(model: str) -> list[bytes]:
     function = {"name": "file_search", "arguments": '{"queries": ["ca'}
     call = {"index": 0, "id": "1", "type": "function", "function": function}
     return [chunk({"tool_calls": [call]}), chunk({}, "length"), event_bytes("[DONE]")]
+
+
+def test_stores_are_read_again_where_memory_is_short(
+    servers: Any, db: str, ledger: Ledger
+) -> None:
+    server = servers.new(db, settings={"ADJUTANT_SEARCH_MEMORY_BYTES": "1"})
+    shelf = Shelf(openai_client(server.base_url, ledger))
+    stores = [shelf.store(FOODS), shelf.store(FRUIT)]
+    for _ in range(2):
+        assert "Filip" in content_of_first(shelf, stores[0], "cake")
+        assert "사과" in content_of_first(shelf, stores[1], "필립 사과")
+
+
+def content_of_first(shelf: Shelf, store: str, query: str) -> str:
+    return shelf.search(store, query)[0]["content"][0]["text"]

@@ -34,9 +34,19 @@ impl Snapshot {
         self.files.get(at)
     }
 
+    /// About what it takes in memory.
     fn bytes(&self) -> usize {
-        self.vectors.as_ref().map_or(0, Index::bytes)
+        let vectors = self.vectors.as_ref().map_or(0, Index::bytes);
+        size_of::<Self>() + vectors + self.files.iter().map(file_bytes).sum::<usize>()
     }
+}
+
+fn file_bytes(file: &SearchedFile) -> usize {
+    // Of a map and its values on the heap.
+    const ATTRIBUTE: usize = 128;
+    let attributes =
+        file.attributes.iter().map(|(key, value)| ATTRIBUTE + key.len() + value.as_str().map_or(0, str::len));
+    size_of_val(file) + file.id.len() + file.name.len() + attributes.sum::<usize>()
 }
 
 /// One store in memory, and who looks after it.
@@ -50,7 +60,7 @@ struct Kept {
 /// Stores that were searched lately.
 pub(super) struct Snapshots {
     kept: Mutex<HashMap<VectorStoreId, Kept>>,
-    /// When their vectors take more, those that were not used the longest are dropped.
+    /// When they take more, those that were not used the longest are dropped.
     bytes: usize,
 }
 
