@@ -134,3 +134,23 @@ def test_another_embedding_model_takes_over_when_asked(
     wait_for(lambda: counts(shelf, store).completed, lambda n: n == 2, "both to be embedded again")
     assert len(shelf.search(store, "marmalade")) == 2
     server.stop()
+
+
+def test_a_search_asks_the_embedding_model_for_its_words_alone(
+    servers: Any, db: str, upstream: Any, ledger: Ledger
+) -> None:
+    """What the model's vectors mean was learnt with the first file, also for the next process."""
+    embedder = upstream.model("learnt-embedder").always(Vectors())
+    server = servers.new(db, settings={"ADJUTANT_EMBEDDINGS_MODEL": embedder.name})
+    shelf = Shelf(openai_client(server.base_url, ledger))
+    store = shelf.store("Penguins swim.")
+    asked = len(embedder.requests)
+    assert shelf.found(store, "a penguin") == ["text-0.txt"]
+    server.restart()
+    shelf = Shelf(openai_client(server.base_url, ledger))
+    assert shelf.found(store, "other penguins") == ["text-0.txt"]
+    told = [seen.body["input"] for seen in embedder.requests[asked:]]
+    assert told[:1] == [["a penguin"]] and told[-1:] == [["other penguins"]]
+    # A new process may ask how long the vectors are.
+    assert all(len(texts) == 1 for texts in told), told
+    server.stop()
