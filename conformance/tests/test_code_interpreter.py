@@ -330,6 +330,27 @@ def test_a_thread_whose_session_ended_between_runs_is_told_so_once(
     server.stop()
 
 
+@pytest.mark.once
+def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_back(
+    servers: Any, db: str, connect: Connect
+) -> None:
+    settings = {**SETTINGS, "ADJUTANT_CODE_INTERPRETER_SESSIONS": "1"}
+    story = connect(servers.shared(db, start_seconds=INSTALLING_SECONDS, **settings))
+    upload = story.client.files.create(file=("a.txt", b"kept"), purpose="assistants")
+    assistant = story.assistant(tools=TOOLS)
+    thread = story.thread("Go.", tool_resources={TOOL: {"file_ids": [upload.id]}})
+    for place, code, logs in (
+        (thread, "open('b.txt', 'w').write('lost')", "4\n"),
+        (story.thread("Go."), "import os; os.listdir()", "[]\n"),
+        (thread, "import os; os.path.exists('b.txt'), open('a.txt').read()", "(False, 'kept')\n"),
+    ):
+        story.model.calls(TOOL, program(code)).then_says("Done.")
+        ((_, printed),) = executed(story, story.wait(story.run(place, assistant)))
+        assert printed.endswith(logs)
+        told = printed.startswith("[The session before was lost, ")
+        assert told == ("a.txt" in code), printed
+
+
 def test_calls_of_one_turn_share_the_session_in_order(story: Story, tutor: Any) -> None:
     story.model.calls_all(Call(TOOL, program("y = 2")), Call(TOOL, program("y * 2")))
     story.model.then_says("4.")
