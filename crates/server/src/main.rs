@@ -29,7 +29,7 @@ enum Command {
     Serve(Settings),
     /// Say what the settings mean and what is wrong with them, and change nothing.
     Check(Settings),
-    /// Write everything of a project to a file of JSON lines. No server may be using the data folder.
+    /// Write all assistants, threads, messages, runs and steps of a project to a file of JSON lines. No server may be using the data folder.
     Export(Transfer),
     /// Read such a file, or one with objects saved from OpenAI. What is here already is skipped.
     Import(Transfer),

@@ -150,7 +150,7 @@ async fn check_blobs(config: &Config) -> anyhow::Result<()> {
     say(&format!("Keeps the bytes of files in {}, which answers.", blobs.in_words()))
 }
 
-/// Writes everything of a project to a file, or for `-` to the standard output.
+/// Writes all assistants, threads, messages, runs and steps of a project to a file, or for `-` to the standard output.
 ///
 /// # Errors
 /// Where the database or the file cannot be used.

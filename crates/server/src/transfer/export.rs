@@ -1,4 +1,4 @@
-//! Writing everything of a project, never more than a page of it in memory.
+//! Writing all assistants, threads, messages, runs and steps of a project, never more than a page of it in memory.
 
 use adjutant_wire::ThreadId;
 use adjutant_wire::messages::MessageStatus;

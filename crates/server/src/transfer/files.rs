@@ -17,7 +17,7 @@ const PIECE_BYTES: usize = 64 << 10;
 /// Errors that are told one by one; the others are counted.
 const ERRORS_TOLD: usize = 20;
 
-/// Writes everything of a project to a file, or for `-` to the standard output.
+/// Writes all assistants, threads, messages, runs and steps of a project to a file, or for `-` to the standard output.
 ///
 /// # Errors
 /// Where the database or the file cannot be used.
