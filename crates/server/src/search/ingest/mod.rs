@@ -226,8 +226,10 @@ impl Ingest {
                 self.fail(&claimed, FileError { code: FileErrorCode::ServerError, message }).await
             }
             Err(Stop::Later(why)) => {
+                let put_off = self.put_off(&claimed).await;
+                // Once the try is counted: who reads this may stop the server.
                 tracing::warn!(file.id = %id, "file `{id}` of store `{store}` is tried again later: {why}");
-                self.put_off(&claimed).await
+                put_off
             }
         };
         if let Err(fault) = settled {
