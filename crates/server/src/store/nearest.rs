@@ -20,15 +20,22 @@ const MOST_INDEXED: i64 = 4_000;
 /// Files whose vectors are taken over in one transaction when the extension is there for the first time.
 const AT_ONCE: i64 = 16;
 
-/// Set for each connection: how far an index is searched. Unknown to the database until the extension is used,
-/// which it does not mind.
-pub(super) const SESSION: &str = "set hnsw.ef_search = 200; set hnsw.iterative_scan = strict_order";
+/// Set for each connection: how far an index is searched, which is unknown to the database until the extension is
+/// used and does not disturb it; and that no statement is compiled, which takes longer than any of ours.
+pub(super) const SESSION: &str =
+    "set hnsw.ef_search = 200; set hnsw.iterative_scan = strict_order; set jit = off";
+
+/// Keeps vectors in their rows, where exact search reads them all: elsewhere each is four pages away.
+const IN_THE_ROW: &str = "do $$ begin \
+    if exists (select from pg_attribute where attrelid = 'chunks'::regclass and attname = 'embedding' \
+        and attstorage <> 'm') then alter table chunks alter column embedding set storage main; end if; end $$";
 
 /// Makes the extension and its column where that can be done; false where it cannot.
 pub(super) async fn prepare(connection: &mut AnyConnection) -> bool {
     let made = async {
         connection.execute("create extension if not exists vector").await?;
         connection.execute("alter table chunks add column if not exists embedding halfvec").await?;
+        connection.execute(IN_THE_ROW).await?;
         connection.execute("alter table file_vectors add column if not exists adopted boolean").await?;
         Ok::<_, sqlx::Error>(())
     };
