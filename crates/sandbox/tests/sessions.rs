@@ -7,7 +7,9 @@ mod world;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use adjutant_sandbox::python::{Ended, Lost, Output, Refused, RunLimits, Session, prove};
+use adjutant_sandbox::python::{
+    Ended, Lost, Native, NativeSettings, Output, Refused, RunLimits, Session, prove,
+};
 use world::{LIMITS, RUN, World, processes, run};
 
 #[tokio::test]
@@ -33,6 +35,24 @@ async fn folders_may_be_named_from_where_the_server_stands() {
     let world = World::with_relative_folders().await;
     let mut session = world.session().await;
     assert_eq!(run(&mut session, "import there; there.yes").await.0, "1\n");
+}
+
+#[tokio::test]
+async fn links_in_the_engines_folder_are_not_written_through() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let elsewhere = folder.path().join("elsewhere");
+    std::fs::write(&elsewhere, "as it was").expect("it is written");
+    let engine = folder.path().join("engine");
+    std::fs::create_dir(&engine).expect("it is made");
+    let temporary = format!("kernel.py.{}.new", std::process::id());
+    for name in ["kernel.py", "calls.bpf", &temporary] {
+        std::os::unix::fs::symlink(&elsewhere, engine.join(name)).expect("it is made");
+    }
+    let python = "python3".into();
+    let settings = NativeSettings { python, packages: None, folder: engine.clone(), limits: LIMITS };
+    Native::new(settings).await.expect("it is written");
+    assert_eq!(std::fs::read_to_string(&elsewhere).expect("it is there"), "as it was");
+    assert!(std::fs::symlink_metadata(engine.join("kernel.py")).is_ok_and(|about| about.is_file()));
 }
 
 #[tokio::test]

@@ -6,6 +6,8 @@
 //! nobody; `calls` says which system calls are left, and `kernel.py` sets its own limits before any code comes.
 
 use std::ffi::{OsStr, OsString};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
@@ -66,12 +68,7 @@ impl Native {
         settings.packages = settings.packages.as_deref().map(absolute).transpose()?;
         let filter =
             calls::filter().map_err(|error| Unstarted(format!("no filter of system calls: {error}")))?;
-        let written = async {
-            tokio::fs::create_dir_all(&settings.folder).await?;
-            write(&settings.folder, "kernel.py", include_bytes!("kernel.py")).await?;
-            write(&settings.folder, "calls.bpf", &filter).await
-        };
-        written.await.map_err(|error| {
+        write_all(&settings.folder, &filter).map_err(|error| {
             Unstarted(format!("could not write in {}: {error}", settings.folder.display()))
         })?;
         Ok(Self { python, settings, spawner: spawner() })
@@ -273,18 +270,27 @@ async fn ask(python: &Path) -> Result<Python, Unstarted> {
     serde_json::from_slice(&said).map_err(|_| Unstarted(format!("`{name}` is no Python")))
 }
 
-/// Writes a file that another server may be using: it is there whole, or as it was.
-async fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
+/// Two small files, written once a start.
+fn write_all(folder: &Path, filter: &[u8]) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    write(folder, "kernel.py", include_bytes!("kernel.py"))?;
+    write(folder, "calls.bpf", filter)
+}
+
+/// Writes a file that another server may be using: it is there whole, or as it was. Whatever else lies in the folder,
+/// such as a link to elsewhere, is not written through.
+fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     let path = folder.join(name);
-    if tokio::fs::read(&path).await.is_ok_and(|found| found == bytes) {
+    let is_file = std::fs::symlink_metadata(&path).is_ok_and(|about| about.is_file());
+    if is_file && std::fs::read(&path).is_ok_and(|found| found == bytes) {
         return Ok(());
     }
-    let new = folder.join(format!("{name}.{}.new", std::process::id()));
-    tokio::fs::write(&new, bytes).await?;
+    let mut new = tempfile::NamedTempFile::new_in(folder)?;
+    new.write_all(bytes)?;
     // Nobody reads it, and the server's own umask may forbid that.
-    let readable = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-    tokio::fs::set_permissions(&new, readable).await?;
-    tokio::fs::rename(&new, &path).await
+    new.as_file().set_permissions(PermissionsExt::from_mode(0o644))?;
+    new.persist(&path)?;
+    Ok(())
 }
 
 struct Order {

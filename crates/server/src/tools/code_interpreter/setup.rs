@@ -33,12 +33,12 @@ impl Setup {
         if self.config.engine == CodeEngine::Off {
             return "Runs no code: code_interpreter.engine is \"off\".".to_owned();
         }
-        // Nothing is left in the data folder.
-        let folder = std::env::temp_dir().join(format!("adjutant-check-{}", std::process::id()));
-        let proven = self.proven(folder.clone(), None).await;
-        // What cannot be removed is two small files.
-        let _ = tokio::fs::remove_dir_all(folder).await;
-        match proven {
+        // Nothing is left in the data folder, and nobody else can have put anything into this one.
+        let folder = match tempfile::tempdir() {
+            Ok(folder) => folder,
+            Err(fault) => return format!("Runs no code: no folder could be made for trying: {fault}"),
+        };
+        match self.proven(folder.path().to_owned(), None).await {
             Ok(_) => {
                 let packages = if self.environment.is_ready() {
                     "are installed"
