@@ -376,6 +376,58 @@ def test_threads_at_once_have_sessions_of_their_own(story: Story, tutor: Any) ->
         assert executed(story, run)[0][1] == f"['{name}']\n"
 
 
+@pytest.fixture
+def narrow(servers: Any, db: str, connect: Connect) -> Story:
+    """A server whose models read and write 8,192 tokens at once."""
+    small = servers.shared(
+        db, start_seconds=INSTALLING_SECONDS, **SETTINGS, ADJUTANT_CONTEXT_TOKENS="8192"
+    )
+    return connect(small)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    "programs",
+    [
+        [["print([n / 7 for n in range(2000)])"]],
+        [["print('first', 'number ' * 1000, 'end')"], ["print('second', 'word ' * 1400, 'end')"]],
+        [["print('one', *range(3000), 'end')", "print('two', *range(3000), 'end')", "print('three')"]],
+        [[f"print({turn}, list(range(5000)))"] for turn in range(6)],
+    ],
+    ids=["one", "turns", "parallel", "many turns"],
+)
+def test_what_programs_print_gives_way_to_the_question(
+    narrow: Story, programs: list[list[str]]
+) -> None:
+    """The model reads the ends of it, and the question; the step has all of it."""
+    for turn in programs:
+        narrow.model.calls_all(*(Call(TOOL, program(code)) for code in turn))
+    narrow.model.then_says("So it is.")
+    run = narrow.ask("What of the numbers?", assistant=narrow.assistant(tools=TOOLS))
+    assert run.status == "completed"
+    assert "What of the numbers?" in [text for _, text in narrow.model.requests[-1].said]
+    logs = [logs for _, logs in executed(narrow, run)]
+    read = answers_to_model(narrow)
+    assert len(read) == len(logs)
+    for shown, printed in zip(read, logs, strict=True):
+        assert shown[:50] == printed[:50] and shown[-50:] == printed[-50:]
+        assert shown == printed or "characters are left out here" in shown
+    assert len(max(read, key=len)) > 2000
+
+
+@pytest.mark.once
+def test_what_an_earlier_run_printed_does_not_end_the_conversation(narrow: Story) -> None:
+    assistant = narrow.assistant(tools=TOOLS)
+    narrow.model.calls(TOOL, program("print([n / 7 for n in range(2000)])")).then_says("Printed.")
+    run = narrow.ask("Call me Ada.", assistant=assistant)
+    narrow.threads.messages.create(run.thread_id, role="user", content="Who am I?")
+    narrow.model.says("Ada.")
+    narrow.wait(narrow.runs.create(run.thread_id, assistant_id=assistant.id))
+    said = [text for _, text in narrow.model.requests[-1].said]
+    assert said[0] == "Call me Ada." and said[-2:] == ["Printed.", "Who am I?"]
+    assert any("characters are left out here" in text for text in said)
+
+
 def test_the_tool_can_be_forced(story: Story, tutor: Any) -> None:
     story.model.calls(TOOL, program("1")).then_says("1.")
     story.ask("Go.", assistant=tutor, tool_choice={"type": "code_interpreter"})

@@ -1,6 +1,6 @@
 //! Which part of a thread the model reads: all of it where it fits, else its first message and the newest
-//! ones. What is in between is dropped, a call never without its answer. What a run has found gives way to the
-//! question that it is to answer.
+//! ones. What is in between is dropped, a call never without its answer. What a run has found, and what its programs
+//! printed, gives way to the question that it is to answer.
 
 use std::cmp::Reverse;
 
@@ -8,7 +8,7 @@ use adjutant_wire::messages::{Content, Message};
 use adjutant_wire::runs::{Run, TruncationKind};
 use adjutant_wire::steps::{CalledTool, CodeInterpreterOutput, Step, StepDetails};
 
-use super::tokens;
+use super::{logs, tokens};
 use crate::fault::Result;
 use crate::store::Reading;
 use crate::tools::file_search::PASSAGE_TOKENS;
@@ -56,6 +56,14 @@ impl Entry {
         }
     }
 
+    /// The same with the least of what its tools gave, if there is less: without the passages that its searches
+    /// found, and of what its programs printed only the ends.
+    fn bare(&self) -> Option<Self> {
+        let without_found = self.without_found();
+        let ends = without_found.as_ref().unwrap_or(self).with_logs(0, tokens::at_most);
+        ends.or(without_found)
+    }
+
     /// The same without the passages that its searches found, if there are any.
     fn without_found(&self) -> Option<Self> {
         let Self::Calls(position, step) = self else { return None };
@@ -69,6 +77,12 @@ impl Entry {
             }
         }
         any.then_some(Self::Calls(*position, step))
+    }
+
+    /// The same with so many tokens of what its programs printed, if that is less.
+    fn with_logs(&self, tokens: u64, count: impl Fn(&str) -> u64) -> Option<Self> {
+        let Self::Calls(position, step) = self else { return None };
+        logs::cut(step, tokens, count).map(|step| Self::Calls(*position, step))
     }
 
     fn texts(&self) -> Vec<&str> {
@@ -147,8 +161,8 @@ fn texts_of_call(tool: &CalledTool) -> Vec<&str> {
 pub(super) async fn newest(store: &mut Reading, run: &Run, fixed: &[String], tokens: u64) -> Result<History> {
     let mut chosen = Chosen::new(fixed, tokens);
     let mut pages = Pages::new(run);
-    let (turn, mut page) = pages.turn(store).await?;
-    if !chosen.take_turn(turn) {
+    let Turn { done, question, rest: mut page } = pages.turn(store).await?;
+    if !chosen.take_turn(done, question) {
         return finish_cut(store, run, chosen).await;
     }
     loop {
@@ -164,7 +178,7 @@ pub(super) async fn newest(store: &mut Reading, run: &Run, fixed: &[String], tok
 }
 
 /// How many tokens are left beside `fixed` texts, the question that a run is to answer, and what the run has done
-/// since, without the passages that it found.
+/// since, without what gives way.
 pub(super) async fn room_beside_turn(
     store: &mut Reading,
     run: &Run,
@@ -172,13 +186,13 @@ pub(super) async fn room_beside_turn(
     tokens: u64,
 ) -> Result<u64> {
     let mut chosen = Chosen::new(fixed, tokens);
-    let (turn, _) = Pages::new(run).turn(store).await?;
-    for entry in turn {
-        if !chosen.take(entry.without_found().unwrap_or(entry)) {
+    let Turn { done, question, .. } = Pages::new(run).turn(store).await?;
+    for entry in done.into_iter().chain(question) {
+        if !chosen.take(entry.bare().unwrap_or(entry)) {
             return Ok(0);
         }
     }
-    Ok(chosen.limit.saturating_sub(chosen.spent))
+    Ok(chosen.left())
 }
 
 /// The thread is longer than what fits: its first message says what it is about, so it stays if it is short.
@@ -214,61 +228,94 @@ impl<'f> Chosen<'f> {
         chosen
     }
 
-    /// Takes what a run has done and the question before it, newest first; of what it has found, the newest that
-    /// fits beside that. False where not all of it fits.
-    fn take_turn(&mut self, turn: Vec<Entry>) -> bool {
+    /// Takes the question that a run is to answer, then what the run has done, newest first. Of what its tools gave, the
+    /// newest that fits beside that comes back. False where not all of it fits; nothing is taken where not even the
+    /// newest does.
+    fn take_turn(&mut self, done: Vec<Entry>, question: Option<Entry>) -> bool {
+        let asked = question.is_some();
+        if question.is_some_and(|question| !self.take(question)) {
+            return false;
+        }
+        let before = self.entries.len();
         let mut set_aside = Vec::new();
-        let mut all_fits = true;
-        for entry in turn {
-            let stripped = entry.without_found();
-            let taken = match stripped {
-                Some(stripped) => {
+        let all = done.len();
+        for entry in done {
+            let taken = match entry.bare() {
+                Some(bare) => {
                     set_aside.push((self.entries.len(), entry));
-                    self.take(stripped)
+                    self.take(bare)
                 }
                 None => self.take(entry),
             };
             if !taken {
-                all_fits = false;
                 break;
             }
+        }
+        let taken = self.entries.len() - before;
+        if taken == 0 && all > 0 {
+            self.entries.clear();
+            return false;
         }
         for (at, whole) in set_aside {
             self.put_back(at, whole);
         }
+        // It was taken first, and is the oldest.
+        self.entries.rotate_left(usize::from(asked));
         self.kept = self.entries.len().max(1);
-        all_fits
+        taken == all
     }
 
-    /// Puts an entry in the place of its stripped self, if it fits.
+    /// Puts an entry in the place of its bare self, as far as it fits. What programs printed may take half of the room,
+    /// since earlier ones, and the conversation before, want some too.
     fn put_back(&mut self, at: usize, whole: Entry) {
-        let more = |chosen: &Self| {
-            let stripped = chosen.entries.get(at).map_or(0, |stripped| chosen.cost(stripped));
-            chosen.cost(&whole).saturating_sub(stripped)
-        };
-        let fits = |chosen: &Self| chosen.spent.saturating_add(more(chosen)) <= chosen.limit;
-        let does_fit = fits(self) || (self.count_exactly() && fits(self));
-        if !does_fit {
-            return;
+        if self.more(at, &whole) > self.left() || self.with_half_logs(&whole).is_some() {
+            self.count_exactly();
         }
-        self.spent += more(self);
-        if let Some(entry) = self.entries.get_mut(at) {
-            *entry = whole;
+        let without_found = whole.without_found();
+        for entry in std::iter::once(whole).chain(without_found) {
+            let entry = self.with_half_logs(&entry).unwrap_or(entry);
+            let more = self.more(at, &entry);
+            if more <= self.left()
+                && let Some(bare) = self.entries.get_mut(at)
+            {
+                *bare = entry;
+                self.spent += more;
+                return;
+            }
         }
     }
 
-    /// Takes an entry if it fits.
-    fn take(&mut self, entry: Entry) -> bool {
-        let mut cost = self.cost(&entry);
-        if self.spent.saturating_add(cost) > self.limit && self.count_exactly() {
-            cost = self.cost(&entry);
+    /// How much more an entry costs than the one in whose place it would be.
+    fn more(&self, at: usize, entry: &Entry) -> u64 {
+        let bare = self.entries.get(at).map_or(0, |bare| self.cost(bare));
+        self.cost(entry).saturating_sub(bare)
+    }
+
+    /// An entry with what its programs printed cut to half of the room, if that is less.
+    fn with_half_logs(&self, entry: &Entry) -> Option<Entry> {
+        entry.with_logs(self.left() / 2, |text| self.tokens(text))
+    }
+
+    /// Takes an entry if it fits, with what its programs printed cut to half of the room where that is too long.
+    fn take(&mut self, mut entry: Entry) -> bool {
+        if self.cost(&entry) > self.left() {
+            self.count_exactly();
         }
-        if self.spent.saturating_add(cost) > self.limit {
+        if self.cost(&entry) > self.left() {
+            let Some(cut) = self.with_half_logs(&entry) else { return false };
+            entry = cut;
+        }
+        let cost = self.cost(&entry);
+        if cost > self.left() {
             return false;
         }
         self.spent += cost;
         self.entries.push(entry);
         true
+    }
+
+    fn left(&self) -> u64 {
+        self.limit.saturating_sub(self.spent)
     }
 
     /// Counts tokens and no longer bytes. False where it did so before.
@@ -325,6 +372,16 @@ impl<'f> Chosen<'f> {
     }
 }
 
+/// The end of a thread, newest first.
+struct Turn {
+    /// What the run has done.
+    done: Vec<Entry>,
+    /// What stands before it.
+    question: Option<Entry>,
+    /// What was read beside them.
+    rest: Vec<Entry>,
+}
+
 /// Walks a thread from its end to its beginning.
 struct Pages<'r> {
     run: &'r Run,
@@ -344,18 +401,18 @@ impl<'r> Pages<'r> {
         Self { run, before: i64::MAX, size: FIRST_PAGE, messages, over: false }
     }
 
-    /// What the run has done and the question before it, newest first, and the entries that were read beside them.
-    async fn turn(&mut self, store: &mut Reading) -> Result<(Vec<Entry>, Vec<Entry>)> {
-        let mut turn = Vec::new();
+    /// What the run has done, and the question before it.
+    async fn turn(&mut self, store: &mut Reading) -> Result<Turn> {
+        let mut done = Vec::new();
         while let Some(mut page) = self.next(store).await? {
             let question = page.iter().position(|entry| !entry.is_of(self.run));
-            let rest = page.split_off(question.map_or(page.len(), |at| at + 1));
-            turn.append(&mut page);
-            if question.is_some() {
-                return Ok((turn, rest));
+            let mut rest = page.split_off(question.unwrap_or(page.len())).into_iter();
+            done.append(&mut page);
+            if let Some(question) = rest.next() {
+                return Ok(Turn { done, question: Some(question), rest: rest.collect() });
             }
         }
-        Ok((turn, Vec::new()))
+        Ok(Turn { done, question: None, rest: Vec::new() })
     }
 
     /// The next entries, newest first: messages, and the calls that stand between and after them.

@@ -12,6 +12,7 @@ mod hosted;
 mod images;
 mod links;
 mod listener;
+mod logs;
 mod machine;
 mod prompt;
 mod replay;
