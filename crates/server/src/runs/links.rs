@@ -34,12 +34,8 @@ pub(super) fn links(text: &str) -> Vec<Link> {
     let link = |(at, _): (usize, &str)| {
         let (before, rest) = text.split_at_checked(at)?;
         let link = rest.get(..end(before, rest))?;
-        let path = link.strip_prefix(BEGINS)?;
-        (!path.is_empty()).then(|| Link {
-            text: link.to_owned(),
-            start: before.chars().count(),
-            path: decoded(path),
-        })
+        let path = plain(&decoded(link.strip_prefix(BEGINS)?))?;
+        Some(Link { text: link.to_owned(), start: before.chars().count(), path })
     };
     beginnings.filter_map(link).collect()
 }
@@ -76,6 +72,22 @@ fn closing(rest: &str) -> Option<usize> {
         }
     }
     None
+}
+
+/// A path in the one way to write it, so that a file has one; `None` where it names none below the folder.
+fn plain(path: &str) -> Option<String> {
+    if path.contains(char::is_control) {
+        return None;
+    }
+    let mut parts = Vec::new();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("/"))
 }
 
 /// A path as it is, where the model wrote it as in an address.
@@ -121,6 +133,8 @@ mod tests {
                 vec![("sandbox:/mnt/data/a", 1, "a"), ("sandbox:/mnt/data/b", 23, "b")],
             ),
             ("(sandbox:/mnt/data/unclosed and more", vec![("sandbox:/mnt/data/unclosed", 1, "unclosed")]),
+            ("`sandbox:/mnt/data/./x//../a`", vec![("sandbox:/mnt/data/./x//../a", 1, "a")]),
+            ("(sandbox:/mnt/data/a%00b) (sandbox:/mnt/data/../tmp/a) (sandbox:/mnt/data/.)", vec![]),
             ("sandbox:/mnt/data/ and /mnt/data/a.csv", vec![]),
         ] {
             let found = links(text);
