@@ -260,6 +260,87 @@ def test_uploaded_files_are_there_by_id_and_by_name(story: Story) -> None:
     assert "/mnt/data/매출.csv" in told
 
 
+def test_of_files_of_one_name_the_newest_has_it(story: Story) -> None:
+    """The other is there under its id. A name that is another file's id is none."""
+    upload = story.client.files.create
+    old = upload(file=("a.txt", b"old"), purpose="assistants")
+    assistant = story.assistant(
+        tools=TOOLS, tool_resources={"code_interpreter": {"file_ids": [old.id]}}
+    )
+    thread = story.thread("Read.")
+    code = program("import os", "print(open('a.txt').read(), *sorted(os.listdir()))")
+    story.model.calls(TOOL, code).then_says("Old.")
+    run = story.wait(story.run(thread, assistant))
+    assert executed(story, run)[0][1] == f"old a.txt {old.id}\n"
+    new = upload(file=("a.txt", b"new"), purpose="assistants")
+    sly = upload(file=(old.id, b"sly"), purpose="assistants")
+    attachments = [{"file_id": file.id, "tools": TOOLS} for file in (new, sly)]
+    story.threads.messages.create(
+        thread.id, role="user", content="Again.", attachments=attachments
+    )
+    code = program(f"print(*(open(name).read() for name in ('a.txt', '{old.id}', '{sly.id}')))")
+    story.model.calls(TOOL, code).then_says("New.")
+    run = story.wait(story.run(thread, assistant))
+    assert executed(story, run)[0][1] == "new old sly\n"
+    told = story.model.requests[-1].body["tools"][0]["function"]["description"]
+    shown = [line for line in told.splitlines() if line.startswith("/mnt/data/")]
+    assert sorted(shown) == sorted(f"/mnt/data/{name}" for name in (old.id, "a.txt", sly.id))
+
+
+@pytest.mark.once
+def test_a_file_that_is_too_large_is_said_and_the_program_runs(
+    servers: Any, db: str, connect: Connect
+) -> None:
+    cramped = servers.shared(
+        db, start_seconds=INSTALLING_SECONDS, **SETTINGS, ADJUTANT_CODE_INTERPRETER_DISK_MB="8"
+    )
+    story = connect(cramped)
+    contents = {"huge": bytes(9 << 20), "full": bytes(7 << 20), "small": b"here"}
+    upload = story.client.files.create
+    ids = [upload(file=item, purpose="assistants").id for item in contents.items()]
+    assistant = story.assistant(
+        tools=TOOLS, tool_resources={"code_interpreter": {"file_ids": ids}}
+    )
+    story.model.calls(TOOL, program("open('small').read()")).then_says("Here.")
+    run = story.ask("Read.", assistant=assistant)
+    assert executed(story, run)[0][1] == (
+        "[The file huge is not there: it has 9437184 bytes, and there is room for 8 MB.]\n'here'\n"
+    )
+    more = upload(file=("more", bytes(7 << 20)), purpose="assistants").id
+    story.threads.messages.create(
+        run.thread_id,
+        role="user",
+        content="More.",
+        attachments=[{"file_id": more, "tools": TOOLS}],
+    )
+    story.model.calls(TOOL, program("import os; sorted(os.listdir())")).then_says("There.")
+    again = story.wait(story.runs.create(run.thread_id, assistant_id=assistant.id))
+    (_, logs) = executed(story, again)[0]
+    assert "[The file more is not there: No space left on device.]" in logs
+    assert logs.endswith(f"{sorted([*ids[1:], 'full', 'small'])}\n")
+
+
+@pytest.mark.once
+def test_a_message_links_ten_files_each_once(story: Story, tutor: Any) -> None:
+    code = program("for n in range(12): open(f'{n}.txt', 'w').write(str(n))", "open('12', 'w')")
+    story.model.calls(TOOL, code)
+    links = ["sandbox:/mnt/data/./0.txt", *(f"sandbox:/mnt/data/{n}.txt" for n in range(12))]
+    # What no path can be is no link.
+    text = "\n".join(["sandbox:/mnt/data/a%00b", "sandbox:/mnt/data/../tmp/x", *links])
+    story.model.then_says(text)
+    run = story.ask("Write.", assistant=tutor)
+    part = story.threads.messages.list(run.thread_id).data[0].content[0].text
+    assert part.value == text + "\n\n[Only the first 10 files are linked.]"
+    assert [mark.text for mark in part.annotations] == links[:11]
+    ids = [mark.file_path.file_id for mark in part.annotations]
+    assert ids[0] == ids[1] and len(set(ids)) == 10
+    # The session goes on.
+    story.threads.messages.create(run.thread_id, role="user", content="Go on.")
+    story.model.calls(TOOL, program("n")).then_says("11.")
+    again = story.wait(story.runs.create(run.thread_id, assistant_id=tutor.id))
+    assert executed(story, again) == [("n", "11\n")]
+
+
 @pytest.mark.once
 @pytest.mark.parametrize(
     ("name", "code", "said"),

@@ -4,7 +4,6 @@
 
 mod world;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use adjutant_sandbox::python::{
@@ -144,7 +143,7 @@ async fn code_that_takes_too_long_is_interrupted() {
     let stubborn = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\nwhile True: pass";
     let lost = session.run(stubborn, &soon, &mut |_| ()).await;
     assert_eq!(lost, Err(Lost("the code did not stop when it was asked to".to_owned())));
-    assert!(session.list().await.is_err(), "it is over");
+    assert!(session.fetch("x", 1).await.is_err(), "it is over");
 }
 
 #[tokio::test]
@@ -222,7 +221,7 @@ async fn put(session: &mut Session, name: &str, bytes: &[u8]) -> Result<(), Refu
 }
 
 async fn fetch(session: &mut Session, name: &str) -> Result<Vec<u8>, Refused> {
-    let mut fetching = session.fetch(name).await?;
+    let mut fetching = session.fetch(name, 8 << 20).await?;
     let mut all = Vec::new();
     while let Some(piece) = fetching.next().await? {
         all.extend(piece);
@@ -231,8 +230,11 @@ async fn fetch(session: &mut Session, name: &str) -> Result<Vec<u8>, Refused> {
     Ok(all)
 }
 
-async fn names(session: &mut Session) -> BTreeMap<String, u64> {
-    session.list().await.expect("it lists").into_iter().map(|file| (file.name, file.size)).collect()
+/// The regular files in the folder, with their sizes, as Python shows them.
+const NAMES: &str = "print({os.path.relpath(os.path.join(f, n)): os.path.getsize(os.path.join(f, n)) for f, _, names in sorted(os.walk('.')) for n in sorted(names) if not os.path.islink(os.path.join(f, n))})";
+
+async fn names(session: &mut Session) -> String {
+    run(session, &format!("import os; {NAMES}")).await.0
 }
 
 #[tokio::test]
@@ -249,8 +251,6 @@ async fn files_go_in_and_out() {
     )
     .await;
     run(&mut session, "os.symlink('empty', 'soft'); os.link('a/b/c.txt', 'hard')").await;
-    let expected = [("a/b/c.txt", 2), ("empty", 0), ("hard", 2), ("표 1.bin", 4_000_000)];
-    assert_eq!(names(&mut session).await, expected.map(|(name, size)| (name.to_owned(), size)).into());
     assert!(fetch(&mut session, "표 1.bin").await.expect("it is there") == bytes);
     assert_eq!(fetch(&mut session, "a/b/c.txt").await, Ok(b"hi".to_vec()));
     assert_eq!(fetch(&mut session, "empty").await, Ok(Vec::new()));
@@ -258,27 +258,70 @@ async fn files_go_in_and_out() {
         ("missing", "No such file or directory"),
         ("soft", "Too many levels of symbolic links"),
         ("a", "Is a directory"),
+        ("a\0b", "embedded null byte"),
     ] {
         assert_eq!(fetch(&mut session, name).await, Err(Refused::File(reason.to_owned())), "{name}");
+    }
+    // More than a session may have descriptors.
+    for _ in 0..300 {
+        assert_eq!(fetch(&mut session, "a").await, Err(Refused::File("Is a directory".to_owned())));
     }
     let too_much = vec![0; 17 << 20];
     let full = put(&mut session, "large", &too_much).await;
     assert_eq!(full, Err(Refused::File("No space left on device".to_owned())));
-    assert_eq!(run(&mut session, "1").await.0, "1\n", "the session goes on");
+    let there = "{'empty': 0, 'hard': 2, '표 1.bin': 4000000, 'a/b/c.txt': 2}\n";
+    assert_eq!(names(&mut session).await, there, "no part of it is left");
 }
 
 #[tokio::test]
-async fn a_file_has_a_second_name_where_that_is_free() {
-    let world = World::new().await;
-    let mut session = world.session().await;
-    for (name, bytes) in [("file-1", b"one"), ("file-2", b"two")] {
-        let mut putting = session.put(name, Some("a.txt"), 3).await.expect("it listens");
+async fn a_file_takes_its_names_from_others_and_leaves_their_content() {
+    let mut session = World::new().await.session().await;
+    run(&mut session, "open('a.txt', 'w').write('the code wrote it')").await;
+    for (name, link, bytes) in [
+        ("file-1", "a.txt", b"one"),
+        ("file-2", "a.txt", b"two"),
+        ("file-3", "file-1", b"333"),
+        ("file-1", "b", b"111"),
+    ] {
+        let mut putting = session.put(name, Some(link), 3).await.expect("it listens");
         putting.write(bytes).await.expect("it listens");
         putting.finish().await.expect("there is room");
     }
-    let expected = [("a.txt", 3), ("file-1", 3), ("file-2", 3)];
-    assert_eq!(names(&mut session).await, expected.map(|(name, size)| (name.to_owned(), size)).into());
-    assert_eq!(fetch(&mut session, "a.txt").await, Ok(b"one".to_vec()));
+    assert_eq!(names(&mut session).await, "{'a.txt': 3, 'b': 3, 'file-1': 3, 'file-2': 3, 'file-3': 3}\n");
+    for (name, bytes) in [("a.txt", b"two"), ("file-1", b"111"), ("file-2", b"two"), ("file-3", b"333")] {
+        assert_eq!(fetch(&mut session, name).await, Ok(bytes.to_vec()), "{name}");
+    }
+}
+
+/// The program's way to say what only `kernel.py` should.
+const KERNEL: &str = "import sys\nkernel = sys._getframe(2).f_globals\n";
+
+#[tokio::test]
+async fn what_the_code_says_in_the_place_of_the_kernel_is_bounded() {
+    let mut session = World::new().await.session().await;
+    let forge = "kernel['Files'].fetch = lambda *_: kernel['channel'].send({'type': 'refused', 'reason': 'x' * 9999})";
+    run(&mut session, &format!("{KERNEL}{forge}")).await;
+    assert_eq!(fetch(&mut session, "a").await, Err(Refused::File("x".repeat(200))));
+}
+
+#[tokio::test]
+async fn code_can_be_interrupted_before_it_begins() {
+    let mut session = World::new().await.session().await;
+    let interrupter = session.interrupter();
+    for _ in 0..20 {
+        let mut take = |_| ();
+        let running = session.run("while True: pass", &RUN, &mut take);
+        tokio::pin!(running);
+        let early = tokio::select! {
+            biased;
+            ended = &mut running => Some(ended),
+            () = std::future::ready(()) => None,
+        };
+        assert_eq!(early, None, "it has only been sent");
+        interrupter.interrupt();
+        assert_eq!(running.await, Ok(Ended::Interrupted));
+    }
+    assert_eq!(run(&mut session, "1").await, ("1\n".to_owned(), Ended::Succeeded));
 }
 
 #[tokio::test]

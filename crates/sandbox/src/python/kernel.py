@@ -7,6 +7,7 @@ interpreter and can do whatever this program can.
 
 import ast
 import codecs
+import contextlib
 import io
 import json
 import linecache
@@ -15,7 +16,6 @@ import queue
 import resource
 import signal
 import site
-import stat
 import sys
 import threading
 import time
@@ -29,15 +29,14 @@ TEMPORARY = "/tmp"
 FLUSH_SECONDS = 0.05
 FLUSH_CHARACTERS = 4096
 LONGEST_TRACEBACK = 8000
-MOST_FILES = 1000
 CHUNK_BYTES = 1 << 16
 FIGURE_DPI = 100
 CJK_FONT = "Noto Sans CJK JP"
 # Names of fonts that code written in Korea, Japan and China asks for.
 CJK_ALIASES = (
-    *("AppleGothic", "Apple SD Gothic Neo", "Malgun Gothic", "NanumBarunGothic", "NanumGothic"),
-    *("Noto Sans CJK KR", "Noto Sans CJK SC", "Noto Sans CJK TC", "Noto Sans JP", "Noto Sans KR"),
-    *("Noto Sans SC", "Microsoft YaHei", "SimHei", "MS Gothic", "Yu Gothic"),
+    *("AppleGothic", "Apple SD Gothic Neo", "Malgun Gothic", "NanumBarunGothic", "NanumGothic", "Noto Sans CJK KR"),
+    *("Noto Sans CJK SC", "Noto Sans CJK TC", "Noto Sans JP", "Noto Sans KR", "Noto Sans SC", "Microsoft YaHei"),
+    *("SimHei", "MS Gothic", "Yu Gothic"),
 )
 
 
@@ -69,13 +68,15 @@ class Interruption:
     """The server's wish that the code stop, as KeyboardInterrupt in the main thread."""
 
     def __init__(self):
+        self.code_waits = False
         self.code_runs = False
         self.late = False
 
     def handle(self, *_):
         if not self.code_runs:
-            return
-        if getattr(channel.writing, "now", False):
+            # Code that has yet to begin will not; code that has ended cannot be stopped.
+            self.late = self.code_waits
+        elif getattr(channel.writing, "now", False):
             self.late = True
         else:
             raise KeyboardInterrupt
@@ -178,8 +179,7 @@ class Console:
 
     def take(self):
         text = os.pread(self.descriptor, CHUNK_BYTES, 0)
-        if text:
-            os.ftruncate(self.descriptor, 0)
+        os.ftruncate(self.descriptor, 0)
         return text.decode("utf-8", "replace")
 
 
@@ -188,19 +188,25 @@ class Files:
 
     def put(self, command, source):
         pieces = self.pieces(source, command["size"])
+        # New each time, since what has the name may be another file's content, too.
+        new = self.path(".incoming")
         fault = None
         try:
-            path = self.path(command["name"])
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(path, "wb") as file:
+            with open(new, "wb") as file:
                 for piece in pieces:
                     file.write(piece)
-            if command["link"] and not os.path.lexists(self.path(command["link"])):
-                os.link(path, self.path(command["link"]))
-        except OSError as error:
-            fault = error.strerror
+            path = self.path(command["name"])
+            os.replace(new, path)
+            if command["link"]:
+                os.link(path, new)
+                os.replace(new, self.path(command["link"]))
+        except (OSError, ValueError) as error:
+            fault = reason(error)
             for _ in pieces:
                 pass
+        # Half a file takes up room, and a name that the file has already is left over.
+        with contextlib.suppress(OSError):
+            os.unlink(new)
         channel.send({"type": "refused", "reason": fault} if fault else {"type": "stored"})
 
     def pieces(self, source, left):
@@ -211,28 +217,19 @@ class Files:
             left -= len(piece)
             yield piece
 
-    def list(self):
-        found = []
-        for folder, _, names in os.walk(DATA):
-            for name in names:
-                path = os.path.join(folder, name)
-                about = os.lstat(path)
-                if stat.S_ISREG(about.st_mode) and len(found) < MOST_FILES:
-                    shown = os.path.relpath(path, DATA)
-                    found.append({"name": shown, "size": about.st_size, "modified": about.st_mtime_ns})
-        channel.send({"type": "files", "files": found})
-
     def fetch(self, command):
+        # Not what a link leads to, and without waiting for whoever might write into it one day.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK
         try:
-            # Without waiting for whoever might write into it one day.
-            descriptor = os.open(self.path(command["name"]), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-            file = open(descriptor, "rb")
-        except OSError as error:
-            channel.send({"type": "refused", "reason": error.strerror})
+            file = open(self.path(command["name"]), "rb", opener=lambda path, _: os.open(path, flags))
+            # What is no regular file has none.
+            size = os.fstat(file.fileno()).st_size
+            if size > command["most"]:
+                raise ValueError("it is too large")
+        except (OSError, ValueError) as error:
+            channel.send({"type": "refused", "reason": reason(error)})
             return
         with file, channel.lock:
-            about = os.fstat(file.fileno())
-            size = about.st_size if stat.S_ISREG(about.st_mode) else 0
             channel.write(json.dumps({"type": "file", "size": size}).encode() + b"\n")
             while size:
                 # A file that shrinks while it is read is filled up, since its length has been said.
@@ -242,6 +239,10 @@ class Files:
 
     def path(self, name):
         return os.path.join(DATA, name)
+
+
+def reason(error):
+    return getattr(error, "strerror", None) or str(error)
 
 
 class Cells:
@@ -260,6 +261,7 @@ class Cells:
         linecache.cache[name] = (len(code), None, code.splitlines(True), name)
         try:
             interruption.code_runs = True
+            interruption.raise_if_late()
             self.execute(without_magic(code, name), name)
             return True
         except SystemExit as left:
@@ -268,7 +270,7 @@ class Cells:
             printed.add(self.explain(fault))
             return False
         finally:
-            interruption.code_runs = False
+            interruption.code_runs = interruption.code_waits = False
             interruption.late = False
 
     def execute(self, code, name):
@@ -432,13 +434,12 @@ def obey(source, inbox):
             command = json.loads(line)
             match command["do"]:
                 case "run":
+                    interruption.code_waits = True
                     inbox.put(command)
                 case "interrupt":
                     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
                 case "put":
                     files.put(command, source)
-                case "list":
-                    files.list()
                 case "fetch":
                     files.fetch(command)
     finally:

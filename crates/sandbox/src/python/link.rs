@@ -85,11 +85,7 @@ impl Link {
         let Ok(answer) = answer else { return Err(self.confused().await) };
         self.owed = match &answer {
             Answer::Text { .. } | Answer::Image { .. } | Answer::File { .. } => true,
-            Answer::Ready { .. }
-            | Answer::Done { .. }
-            | Answer::Stored
-            | Answer::Files { .. }
-            | Answer::Refused { .. } => false,
+            Answer::Ready { .. } | Answer::Done { .. } | Answer::Stored | Answer::Refused { .. } => false,
         };
         Ok(Some(answer))
     }
@@ -145,3 +141,6 @@ impl Link {
         Lost(if why.is_empty() { how } else { why.to_owned() })
     }
 }
+        /// Reasons of the system are short; whoever writes more is not `kernel.py`.
+        const LONGEST_REASON: usize = 200;
+            let reason: String = reason.chars().take(LONGEST_REASON).collect();

@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 pub use native::Native;
 pub use proof::{Unproven, prove};
-pub use session::{Ended, FileEntry, Interrupter, Lost, Output, Refused, RunLimits, Session};
+pub use session::{Ended, Interrupter, Lost, Output, Refused, RunLimits, Session};
 
 /// How much a session may use. The kernel sees to it.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -63,17 +62,6 @@ pub enum Refused {
     Lost(#[from] Lost),
 }
 
-/// A regular file in the session's folder.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct FileEntry {
-    /// Its path below `/mnt/data`, as the interpreter says it: to show and to ask for, not to open here.
-    pub name: String,
-    /// Its length in bytes.
-    pub size: u64,
-    /// When it was last changed, in nanoseconds since 1970 by the clock that all sessions share.
-    pub modified: u64,
-}
-
 /// Stops the code that a session runs, from elsewhere.
 #[derive(Clone, Debug)]
 pub struct Interrupter(Arc<Notify>);
@@ -91,6 +79,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const STARTING: Duration = Duration::from_secs(60);
 /// How long anything takes that is not code.
 const SERVING: Duration = Duration::from_secs(30);
+/// Bytes a second of a file on its way out; a pipe has a thousand times as many.
+const SLOWEST_BYTES: u64 = 5 << 20;
 /// What is taken of a file at once.
 const PIECE_BYTES: u64 = 256 << 10;
 /// An interpreter that sends so many times what it may is ended: it is no longer `kernel.py` that sends.
@@ -159,8 +149,8 @@ impl Session {
         }
     }
 
-    /// Begins to write a file of so many bytes into the session's folder, over one of the same name. `link` is a
-    /// second name for it, left out where a file has it already.
+    /// Begins to write a file of so many bytes into the session's folder, in the place of one of the same name. `link`
+    /// is a second name for it, which it takes from whatever file has it.
     ///
     /// # Errors
     /// Where there is no session any more.
@@ -169,29 +159,19 @@ impl Session {
         Ok(Putting { link: &mut self.link, left: size })
     }
 
-    /// The regular files in the session's folder; a thousand at most.
+    /// Begins to read a file of the session's folder that has at most so many bytes.
     ///
     /// # Errors
-    /// Where there is no session any more.
-    pub async fn list(&mut self) -> Result<Vec<FileEntry>, Lost> {
+    /// Where it is not there or longer, or there is no session.
+    pub async fn fetch(&mut self, name: &str, most: u64) -> Result<Fetching<'_>, Refused> {
         let deadline = Instant::now() + SERVING;
-        self.link.ask(&Command::List, deadline).await?;
-        if let Answer::Files { files } = self.link.answer(deadline).await? {
-            return Ok(files);
-        }
-        Err(self.link.confused().await)
-    }
-
-    /// Begins to read a file of the session's folder.
-    ///
-    /// # Errors
-    /// Where it is not there, or there is no session.
-    pub async fn fetch(&mut self, name: &str) -> Result<Fetching<'_>, Refused> {
-        let deadline = Instant::now() + SERVING;
-        self.link.ask(&Command::Fetch { name }, deadline).await?;
+        self.link.ask(&Command::Fetch { name, most }, deadline).await?;
         let answer = self.link.answer(deadline).await?;
-        if let Answer::File { size } = answer {
-            return Ok(Fetching { link: &mut self.link, size, left: size });
+        if let Answer::File { size } = answer
+            && size <= most
+        {
+            let deadline = Instant::now() + SERVING + Duration::from_secs(size / SLOWEST_BYTES);
+            return Ok(Fetching { link: &mut self.link, size, left: size, deadline });
         }
         Err(self.link.refusal(answer).await)
     }
@@ -246,6 +226,8 @@ pub struct Fetching<'s> {
 impl Fetching<'_> {
     /// Its length in bytes.
     pub fn size(&self) -> u64 {
+    /// For all of it, so that nobody is held by one byte at a time.
+    deadline: Instant,
         self.size
     }
 
@@ -259,7 +241,7 @@ impl Fetching<'_> {
             return Ok(None);
         }
         let piece = self.left.min(PIECE_BYTES);
-        let bytes = self.link.bytes(piece, PIECE_BYTES, Instant::now() + SERVING).await?;
+        let bytes = self.link.bytes(piece, PIECE_BYTES, self.deadline).await?;
         self.left -= piece;
         Ok(bytes)
     }
@@ -355,9 +337,8 @@ impl Run<'_> {
             }
             _ if self.images > self.limits.images => {}
             Some(bytes) if bytes.starts_with(PNG) => (self.output)(Output::Image(bytes)),
-            Some(_) | None => {
-                (self.output)(Output::Text("[A figure is left out: it is too large.]\n".to_owned()));
-            }
+            Some(_) => (self.output)(Output::Text("[A figure is left out: it is no PNG.]\n".to_owned())),
+            None => (self.output)(Output::Text("[A figure is left out: it is too large.]\n".to_owned())),
         }
     }
 }

@@ -30,13 +30,14 @@ pub(super) enum Command<'a> {
     /// So many bytes follow.
     Put {
         name: &'a str,
-        /// Another name for it, unless there is a file of that name.
+        /// Another name for it.
         link: Option<&'a str>,
         size: u64,
     },
-    List,
     Fetch {
         name: &'a str,
+        /// More bytes than these are refused.
+        most: u64,
     },
 }
 
@@ -58,9 +59,6 @@ pub(super) enum Answer {
         succeeded: bool,
     },
     Stored,
-    Files {
-        files: Vec<super::session::FileEntry>,
-    },
     /// So many bytes follow.
     File {
         size: u64,

@@ -2,6 +2,7 @@
 //! stream, and what becomes of figures and files.
 
 use adjutant_wire::events::{CallDelta, CallGrowth, Event};
+use adjutant_wire::files::File;
 use adjutant_wire::id::Id;
 use adjutant_wire::steps::{
     CalledTool, CodeInterpreterCall, CodeInterpreterOutput, OutputImage, Step, StepDetails,
@@ -16,6 +17,32 @@ use super::links::{self, Link};
 use crate::fault::Result;
 use crate::tools::code_interpreter::{Given, InputFile, Place, Program, plain_name};
 use crate::tools::hosted::HostedTool;
+
+/// The most files that a message links; an answer has one or two.
+const MESSAGE_FILES: usize = 10;
+
+/// The most figures that a run keeps: its programs may draw twenty each, and more than this nobody looks at.
+const RUN_FIGURES: usize = 100;
+
+/// The most bytes of figures and files that a run keeps: as much as one file may have. They go to the server's own
+/// disk, which no session's limits protect.
+const RUN_BYTES: u64 = 512 << 20;
+
+/// What was kept of what a run's programs gave.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    figures: usize,
+    bytes: u64,
+}
+
+/// What became of the links of a message.
+#[derive(Debug, Default)]
+pub(super) struct Linked {
+    /// Links with the ids of their files.
+    pub(super) files: Vec<(Link, String)>,
+    /// What the user is to know of the others.
+    pub(super) note: Option<String>,
+}
 
 impl Executor {
     /// The files that the run's programs can read: of the assistant, or what the run has in place of them, and of
@@ -32,16 +59,14 @@ impl Executor {
         }
         let thread = or_none(store.thread(&self.run.thread_id).await)?;
         ids.extend(thread.map(|thread| file_ids(&thread.tool_resources)).unwrap_or_default());
-        let mut files: Vec<InputFile> = Vec::with_capacity(ids.len());
+        let mut files: Vec<File> = Vec::with_capacity(ids.len());
         for id in ids {
             if files.iter().any(|file| file.id == id) {
                 continue;
             }
-            if let Some(file) = or_none(store.file(&id, self.engine.clock.seconds()).await)? {
-                files.push(InputFile { id, name: plain_name(&file.filename) });
-            }
+            files.extend(or_none(store.file(&id, self.engine.clock.seconds()).await)?);
         }
-        Ok(files)
+        Ok(named(&files))
     }
 
     /// Where this run's programs run.
@@ -79,8 +104,8 @@ impl Executor {
         while let Some(given) = self.unless_stopped(program.next()).await? {
             for given in given {
                 let output = self.output(given).await?;
-                let place = add(&mut call.outputs, &output);
-                let growth = CallGrowth::CodeOutput { index: place, output: &output };
+                let at = add(&mut call.outputs, &output);
+                let growth = CallGrowth::CodeOutput { index: at, output: &output };
                 self.listener.emit(&Event::StepDelta(step, CallDelta { index, growth }));
             }
             self.listener.flush().await;
@@ -89,9 +114,16 @@ impl Executor {
         Ok(())
     }
 
-    async fn output(&self, given: Given) -> Result<CodeInterpreterOutput> {
+    async fn output(&mut self, given: Given) -> Result<CodeInterpreterOutput> {
         Ok(match given {
             Given::Text(logs) => CodeInterpreterOutput::Logs { logs },
+            Given::Image(png) if !self.kept.may_keep_figure(png.len()) => {
+                let logs = format!(
+                    "[A figure is left out: a run keeps {RUN_FIGURES}, and {} MB.]\n",
+                    RUN_BYTES >> 20
+                );
+                CodeInterpreterOutput::Logs { logs }
+            }
             Given::Image(png) => {
                 let file = self.engine.code.keep_image(self.lease.project(), png).await?;
                 let image = OutputImage { file_id: file.id.as_str().to_owned() };
@@ -102,34 +134,72 @@ impl Executor {
 
     /// Files of the session that a text links, each made a file of the project's. A link to what is not there
     /// stays as it is.
-    pub(super) async fn linked_files(&mut self, text: &str) -> Result<Vec<(Link, String)>, Stop> {
-        let mut found = Vec::new();
+    pub(super) async fn linked_files(&mut self, text: &str) -> Result<Linked, Stop> {
+        let mut linked = Linked::default();
         if !HostedTool::CodeInterpreter.is_among(&self.run.tools) || !self.engine.code.is_offered() {
-            return Ok(found);
+            return Ok(linked);
         }
         let links = links::links(text);
         if links.is_empty() {
-            return Ok(found);
+            return Ok(linked);
         }
         let place = self.place().await?;
-        let engine = std::sync::Arc::clone(&self.engine);
-        let mut kept: Vec<(String, String)> = Vec::new();
+        let mut known: Vec<(String, Option<String>)> = Vec::new();
         for link in links {
-            let known = kept.iter().find(|(path, _)| *path == link.path).map(|(_, id)| id.clone());
-            let id = match known {
-                Some(id) => Some(id),
+            let id = match known.iter().find(|(path, _)| *path == link.path) {
+                Some((_, id)) => id.clone(),
+                None if known.len() == MESSAGE_FILES => {
+                    linked.note = Some(format!("\n\n[Only the first {MESSAGE_FILES} files are linked.]"));
+                    break;
+                }
                 None => {
-                    let file = self.unless_stopped(engine.code.keep_file(&place, &link.path)).await??;
-                    file.map(|file| file.id.as_str().to_owned())
+                    let id = self.linked_file(&place, &link.path).await?;
+                    known.push((link.path.clone(), id.clone()));
+                    id
                 }
             };
-            if let Some(id) = id {
-                kept.push((link.path.clone(), id.clone()));
-                found.push((link, id));
-            }
+            linked.files.extend(id.map(|id| (link, id)));
         }
-        Ok(found)
+        Ok(linked)
     }
+
+    async fn linked_file(&mut self, place: &Place, path: &str) -> Result<Option<String>, Stop> {
+        let engine = std::sync::Arc::clone(&self.engine);
+        let most = RUN_BYTES.saturating_sub(self.kept.bytes);
+        let file = self.unless_stopped(engine.code.keep_file(place, path, most)).await??;
+        Ok(file.map(|file| {
+            self.kept.bytes += u64::try_from(file.bytes).unwrap_or_default();
+            file.id.as_str().to_owned()
+        }))
+    }
+}
+
+impl Kept {
+    /// Counts a figure, if there is room for it.
+    fn may_keep_figure(&mut self, bytes: usize) -> bool {
+        let bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
+        let may = self.figures < RUN_FIGURES && bytes <= RUN_BYTES;
+        if may {
+            *self = Self { figures: self.figures + 1, bytes };
+        }
+        may
+    }
+}
+
+/// Files with the names that programs know them by: of several of one name, the newest has it. No name is another
+/// file's id.
+fn named(files: &[File]) -> Vec<InputFile> {
+    let name = |at: usize, file: &File| {
+        let name = plain_name(&file.filename)?;
+        let is_newer = |(other, file): (usize, &File)| (file.created_at, other);
+        let of_name =
+            files.iter().enumerate().filter(|(_, other)| plain_name(&other.filename).as_ref() == Some(&name));
+        let newest = of_name.max_by_key(|other| is_newer(*other)).map(|(other, _)| other);
+        let is_id = files.iter().any(|other| other.id.as_str() == name);
+        (newest == Some(at) && !is_id).then_some(name)
+    };
+    let named = |(at, file): (usize, &File)| InputFile { id: file.id.clone(), name: name(at, file) };
+    files.iter().enumerate().map(named).collect()
 }
 
 fn file_ids(resources: &ToolResources) -> Vec<FileId> {
@@ -213,6 +283,26 @@ mod tests {
             "step_details": details
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn the_newest_of_several_files_has_their_name() {
+        let file = |id: &str, filename: &str, created_at: i64| -> File {
+            serde_json::from_value(json!({"id": id, "object": "file", "bytes": 1, "created_at": created_at,
+                "filename": filename, "purpose": "assistants", "status": "processed"}))
+            .unwrap()
+        };
+        let files = [
+            file("file-1", "a.csv", 5),
+            file("file-2", "a.csv", 7),
+            file("file-3", "x/a.csv", 7),
+            file("file-4", "a.csv", 6),
+            file("file-5", "file-1", 9),
+            file("file-6", "b.csv", 1),
+        ];
+        let names: Vec<Option<String>> = named(&files).into_iter().map(|file| file.name).collect();
+        let expected = [None, None, Some("a.csv"), None, None, Some("b.csv")];
+        assert_eq!(names, expected.map(|name| name.map(str::to_owned)));
     }
 
     #[test]

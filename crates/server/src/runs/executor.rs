@@ -12,6 +12,7 @@ use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use tokio::sync::watch;
 
 use super::Engine;
+use super::code::Kept;
 use super::follow::Live;
 use super::listener::Listener;
 use super::machine::{self, End, Illegal, Next};
@@ -67,6 +68,8 @@ pub(super) struct Executor {
     pub(super) live: Arc<Live>,
     /// Whether the model has read what its programs gave in this run or in earlier ones.
     pub(super) has_read_code: bool,
+    /// What this worker has kept of what the run's programs gave.
+    pub(super) kept: Kept,
 }
 
 /// Carries a run forward until it ends, waits for its client, or belongs to somebody else.
@@ -91,6 +94,7 @@ pub(super) async fn execute(
         changed,
         live,
         has_read_code: false,
+        kept: Kept::default(),
     };
     if let Err(fault) = executor.work(position).await {
         tracing::error!(run.id = %executor.run.id, "work on run `{}` stopped: {fault}", executor.run.id);

@@ -64,13 +64,11 @@ impl Executor {
         let sources = Sources::of(&self.steps);
         let request = self.prompt(&sources).await?;
         let emulated = self.engine.upstreams.emulates_calls(&self.run.model).await;
-        // JSON has brackets of its own.
-        let writes_json =
-            matches!(&self.run.response_format, ResponseFormat::Object(format) if format["type"] != "text");
         let question = prompt::question(&request.messages);
         let mut turn = Turn {
             held: String::new(),
-            reader: match (writes_json, emulated) {
+            // JSON has brackets of its own.
+            reader: match (self.writes_json(), emulated) {
                 (true, _) => Reader::plain(),
                 // Weak models do not cite.
                 (false, true) => Reader::of_sentences(sources, &question),
@@ -90,6 +88,10 @@ impl Executor {
         self.say_rest(&mut turn);
         heard?;
         self.end_turn(turn).await
+    }
+
+    fn writes_json(&self) -> bool {
+        matches!(&self.run.response_format, ResponseFormat::Object(format) if format["type"] != "text")
     }
 
     async fn hear(&mut self, turn: &mut Turn, request: ChatRequest) -> Result<(), Stop> {
@@ -296,12 +298,15 @@ impl Executor {
         self.say_rest(turn);
         let Some(Work { message: Some(message), .. }) = &self.open else { return Ok(()) };
         let Some(Content::Text { text }) = message.content.last() else { return Ok(()) };
-        let found = self.linked_files(&text.value.clone()).await?;
-        for (link, file_id) in found {
+        let linked = self.linked_files(&text.value.clone()).await?;
+        for (link, file_id) in linked.files {
             if let Some(Work { message: Some(message), .. }) = &mut self.open {
                 attach(message, &file_id);
             }
             self.grow_text(turn, Piece { text: String::new(), annotation: Some(link.annotation(file_id)) });
+        }
+        if let Some(text) = linked.note.filter(|_| !self.writes_json()) {
+            self.grow_text(turn, Piece { text, annotation: None });
         }
         Ok(())
     }

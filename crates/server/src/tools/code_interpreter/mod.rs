@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adjutant_sandbox::python::Refused;
+use adjutant_sandbox::python::{Refused, Session};
 use adjutant_wire::FileId;
 use adjutant_wire::files::{CreateFile, File, Purpose};
 use adjutant_wire::id::Id;
@@ -25,7 +25,7 @@ pub use setup::Setup;
 
 use crate::config::{CodeEngine, CodeInterpreterConfig};
 use crate::fault::Result;
-use crate::files::Files;
+use crate::files::{Files, Received};
 use crate::python::Listener;
 use crate::store::{Once, Project};
 use crate::upstream::chat::{ChatFunction, ChatTool};
@@ -48,20 +48,27 @@ pub struct CodeInterpreter {
 enum State {
     /// It runs no code, and no model is told of it.
     Off,
-    /// It will run code once its packages are there.
+    /// It will run code once its walls are proven and its packages there; a call waits for that.
     Preparing,
     Ready(Arc<Rooms>),
     /// It cannot run code, for this reason.
     Failed(String),
 }
 
-/// A file that code can read, under both names.
-#[derive(Clone, Debug)]
+/// A file that code can read, under its id and, if it has one there, its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputFile {
     /// Its id.
     pub id: FileId,
-    /// Its name, if it has one that can be used.
+    /// Its name, if that is plain and no other file of the session has it.
     pub name: Option<String>,
+}
+
+impl InputFile {
+    /// What it is called in the session.
+    fn shown(&self) -> &str {
+        self.name.as_deref().unwrap_or_else(|| self.id.as_str())
+    }
 }
 
 /// Whose session.
@@ -87,7 +94,7 @@ impl CodeInterpreter {
         Arc::new(Self { setup: Setup::new(config, data), files, state: watch::Sender::new(state) })
     }
 
-    /// Whether models are told of it.
+    /// Whether models are told of it. While it is being prepared they are: a call waits, and reads how that ended.
     pub fn is_offered(&self) -> bool {
         match &*self.state.borrow() {
             State::Off | State::Failed(_) => false,
@@ -156,35 +163,54 @@ impl CodeInterpreter {
         self.files.add(&once(project), output("figure.png"), received).await
     }
 
-    /// Stores a file of a thread's session, if it is there.
+    /// Stores a file of a thread's session, if it is there and has at most so many bytes.
     ///
     /// # Errors
     /// Where the database or the blob store fails.
-    pub async fn keep_file(&self, place: &Place, path: &str) -> Result<Option<File>> {
+    pub async fn keep_file(&self, place: &Place, path: &str, most: u64) -> Result<Option<File>> {
         let Ok(rooms) = self.rooms().await else { return Ok(None) };
         let whose = (place.project.clone(), place.thread.clone());
         let Some(mut room) = rooms.opened(&whose).await else { return Ok(None) };
         let Ok(session) = room.session() else { return Ok(None) };
-        let mut fetching = match session.fetch(path).await {
-            Ok(fetching) if fetching.size() <= LONGEST_FILE => fetching,
-            // Half a file that nobody reads on would be taken for the next answer.
-            Ok(_) | Err(Refused::Lost(_)) => {
-                room.give_up();
+        let received = match self.fetch(session, path, most.min(LONGEST_FILE)).await? {
+            Ok(received) => received,
+            Err(Refused::File(_)) => return Ok(None),
+            Err(Refused::Lost(lost)) => {
+                tracing::info!("a session was lost with a file that was linked: {lost}");
+                // The next program says so.
+                room.end();
                 return Ok(None);
             }
-            Err(Refused::File(_)) => return Ok(None),
+        };
+        let name = path.rsplit('/').next().unwrap_or(path);
+        Ok(Some(self.files.add(&once(&place.project), output(name), received).await?))
+    }
+
+    async fn fetch(
+        &self,
+        session: &mut Session,
+        path: &str,
+        most: u64,
+    ) -> Result<std::result::Result<Received, Refused>> {
+        let mut fetching = match session.fetch(path, most).await {
+            Ok(fetching) => fetching,
+            Err(refused) => return Ok(Err(refused)),
         };
         let mut incoming = self.files.receive().await?;
         loop {
             match fetching.next().await {
                 Ok(Some(piece)) => incoming.write(Bytes::from(piece)).await?,
-                Ok(None) => break,
-                Err(_) => return Ok(None),
+                Ok(None) => return Ok(Ok(incoming.finish().await?)),
+                Err(lost) => return Ok(Err(lost.into())),
             }
         }
-        let received = incoming.finish().await?;
-        let name = path.rsplit('/').next().unwrap_or(path);
-        Ok(Some(self.files.add(&once(&place.project), output(name), received).await?))
+    }
+
+    /// Ends the session of a thread that is gone.
+    pub fn forget(&self, project: &Project, thread: &str) {
+        if let State::Ready(rooms) = &*self.state.borrow() {
+            rooms.forget(&(project.clone(), thread.to_owned()));
+        }
     }
 }
 
@@ -212,7 +238,7 @@ pub(super) fn describe(name: String, files: &[InputFile]) -> ChatTool {
         description.push_str("\nFiles that are there:");
         for file in files {
             description.push_str("\n/mnt/data/");
-            description.push_str(file.name.as_deref().unwrap_or_else(|| file.id.as_str()));
+            description.push_str(file.shown());
         }
     }
     let code = json!({"type": "string", "description": "The Python program. Print what you need to know."});

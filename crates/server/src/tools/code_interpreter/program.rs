@@ -7,7 +7,7 @@ use std::time::Duration;
 use adjutant_sandbox::python::{Ended, Lost, Output, Refused, RunLimits};
 use adjutant_wire::id::Id;
 use futures_util::TryStreamExt;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::arguments::without_fence;
 use super::rooms::{Open, Refusal};
@@ -36,7 +36,8 @@ struct Shared {
     state: Mutex<Progress>,
     /// Something was given, or it has ended.
     news: Notify,
-    stop: Notify,
+    /// Whether nobody wants it any more.
+    stopped: watch::Sender<bool>,
 }
 
 #[derive(Default)]
@@ -80,11 +81,21 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        self.0.stop.notify_one();
+        self.0.stopped.send_replace(true);
     }
 }
 
 impl Shared {
+    /// Waits until nobody wants the program any more.
+    async fn stopped(&self) {
+        // It ends without a stop only with its sender, which is ours.
+        let _ = self.stopped.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    fn is_stopped(&self) -> bool {
+        *self.stopped.borrow()
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, Progress> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -105,20 +116,19 @@ impl Shared {
 /// # Errors
 /// What the model is to read in place of its output.
 async fn run(tool: &CodeInterpreter, place: &Place, code: &str, shared: &Shared) -> Result<(), String> {
-    let rooms = tool.rooms().await?;
-    let whose = (place.project.clone(), place.thread.clone());
-    let mut room = rooms.open(&whose).await.map_err(|refusal| match refusal {
-        Refusal::Busy => "Too many programs are running. Try again in a moment.".to_owned(),
-        Refusal::Unstarted(why) => {
-            tracing::error!("no session of the code interpreter could be opened: {why}");
-            "The code interpreter does not start; the server's log says why.".to_owned()
-        }
-    })?;
+    let mut room = tokio::select! {
+        biased;
+        () = shared.stopped() => return Ok(()),
+        room = open(tool, place) => room?,
+    };
     if room.is_mistaken(place.goes_on) {
         let note = "[The session before was lost, with its variables and the files that it wrote. This is a new one.]\n";
         shared.give(Given::Text(note.to_owned()));
     }
-    put_files(tool, place, &mut room).await?;
+    put_files(tool, place, &mut room, shared).await?;
+    if shared.is_stopped() {
+        return Ok(());
+    }
     let limits = RunLimits {
         time: Duration::from_secs(tool.setup.config.run_seconds),
         output_characters: tool.setup.config.output_characters,
@@ -136,6 +146,17 @@ async fn run(tool: &CodeInterpreter, place: &Place, code: &str, shared: &Shared)
             Err(lost_in_words(&lost))
         }
     }
+}
+
+async fn open(tool: &CodeInterpreter, place: &Place) -> Result<Open, String> {
+    let whose = (place.project.clone(), place.thread.clone());
+    tool.rooms().await?.open(&whose).await.map_err(|refusal| match refusal {
+        Refusal::Busy => "Too many programs are running. Try again in a moment.".to_owned(),
+        Refusal::Unstarted(why) => {
+            tracing::error!("no session of the code interpreter could be opened: {why}");
+            "The code interpreter does not start; the server's log says why.".to_owned()
+        }
+    })
 }
 
 fn lost_in_words(Lost(why): &Lost) -> String {
@@ -156,25 +177,35 @@ async fn ended(room: &mut Open, code: &str, limits: &RunLimits, shared: &Shared)
     };
     let running = session.run(code, limits, &mut take);
     tokio::pin!(running);
-    loop {
-        tokio::select! {
-            ended = &mut running => return ended,
-            () = shared.stop.notified() => interrupter.interrupt(),
-        }
+    tokio::select! {
+        // First, so that there is something to interrupt.
+        biased;
+        ended = &mut running => return ended,
+        () = shared.stopped() => interrupter.interrupt(),
     }
+    running.await
 }
 
-/// Puts those of the thread's files into its session that are not there yet.
-async fn put_files(tool: &CodeInterpreter, place: &Place, room: &mut Open) -> Result<(), String> {
+/// Puts those of the thread's files into its session that are not there yet. What cannot be put is said, and the program
+/// does without.
+async fn put_files(
+    tool: &CodeInterpreter,
+    place: &Place,
+    room: &mut Open,
+    shared: &Shared,
+) -> Result<(), String> {
     for file in &place.files {
-        if room.files.contains(&file.id) {
+        if shared.is_stopped() {
+            return Ok(());
+        }
+        if room.has(file) {
             continue;
         }
         match put_file(tool, &place.project, file, room).await {
-            Ok(()) => drop(room.files.insert(file.id.clone())),
+            Ok(()) => drop(room.files.insert(file.id.clone(), file.name.clone())),
             Err(Put::Gone) => {}
             Err(Put::Refused(why)) => {
-                return Err(format!("The file {} cannot be used: {why}.", file.id.as_str()));
+                shared.give(Given::Text(format!("[The file {} is not there: {why}.]\n", file.shown())));
             }
             Err(Put::Lost(lost)) => {
                 room.give_up();
@@ -213,6 +244,10 @@ async fn put_file(
         }
     })?;
     let size = u64::try_from(about.bytes).unwrap_or_default();
+    let disk_mb = tool.setup.config.disk_mb;
+    if size > disk_mb << 20 {
+        return Err(Put::Refused(format!("it has {size} bytes, and there is room for {disk_mb} MB")));
+    }
     let mut putting = room.session()?.put(file.id.as_str(), file.name.as_deref(), size).await?;
     loop {
         match content.try_next().await {

@@ -1,6 +1,6 @@
 //! Sessions, one a thread: opened when code comes, kept while they are used, and a few held ready.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use adjutant_wire::FileId;
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
+use super::InputFile;
 use crate::store::Project;
 
 /// Imported ahead in every session: most programs begin with these, and they take their time.
@@ -40,8 +41,8 @@ pub(super) struct Rooms {
 /// A thread's session, or the place for one.
 pub(super) struct Room {
     session: Option<Session>,
-    /// The files that were put into it.
-    pub(super) files: BTreeSet<FileId>,
+    /// The files that were put into it, with their names there.
+    pub(super) files: BTreeMap<FileId, Option<String>>,
     /// Whether nothing was run in it yet.
     is_new: bool,
     before: Before,
@@ -111,6 +112,12 @@ impl Rooms {
         })
     }
 
+    /// Ends the thread's session, at once or when the program has ended that runs in it.
+    pub(super) fn forget(&self, whose: &Whose) {
+        let room = self.rooms().remove(whose);
+        drop(room);
+    }
+
     /// Holds sessions ready, since code will be run soon.
     pub(super) fn hold_ready(self: &Arc<Self>) {
         *self.used_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -173,9 +180,10 @@ impl Rooms {
     /// Closes what nobody has used for long.
     async fn close_idle(&self) {
         let idle = self.idle;
-        self.rooms().retain(|_, room| match Arc::clone(room).try_lock_owned() {
-            Ok(room) => room.used_at.elapsed() < idle,
-            Err(_) => true,
+        self.rooms().retain(|_, room| {
+            // Somebody may be about to lock it.
+            let is_wanted = Arc::strong_count(room) > 1;
+            is_wanted || room.try_lock().map_or(true, |room| room.used_at.elapsed() < idle)
         });
         let used_at = *self.used_at.lock().unwrap_or_else(PoisonError::into_inner);
         if used_at.elapsed() >= idle {
@@ -196,7 +204,7 @@ impl Default for Room {
     fn default() -> Self {
         Self {
             session: None,
-            files: BTreeSet::new(),
+            files: BTreeMap::new(),
             is_new: false,
             before: Before::default(),
             used_at: Instant::now(),
@@ -212,9 +220,22 @@ impl Room {
     }
 
     /// Ends the session. Whoever opens the next one is told.
-    fn end(&mut self) {
+    pub(super) fn end(&mut self) {
         if self.session.take().is_some() {
             self.before = Before::Lost;
+        }
+    }
+
+    /// Whether a file was put into it, under its name if it has one. A name that it has lost to another file it would
+    /// have to be given again.
+    pub(super) fn has(&mut self, file: &InputFile) -> bool {
+        match self.files.get_mut(&file.id) {
+            Some(name) if file.name.is_none() => {
+                *name = None;
+                true
+            }
+            Some(name) => *name == file.name,
+            None => false,
         }
     }
 
