@@ -82,7 +82,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def raise_if_late(self):
-        if self.late and threading.current_thread() is threading.main_thread():
+        if self.late and self.code_runs and threading.current_thread() is threading.main_thread():
             self.late = False
             raise KeyboardInterrupt
 
