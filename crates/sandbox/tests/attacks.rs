@@ -14,11 +14,11 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use adjutant_sandbox::python::{Lost, Output, RunLimits};
+use adjutant_sandbox::python::{Ended, Lost, Output, RunLimits};
 use attacks::host::Host;
 use attacks::table::{ATTACKS, Attack, Sees};
 use attacks::{calls, table};
-use world::{RUN, World, run};
+use world::{RUN, World, run, state_of_python};
 
 /// For code that is meant not to end.
 const BRIEF: RunLimits = RunLimits { time: Duration::from_millis(500), ..RUN };
@@ -83,6 +83,23 @@ async fn sessions_see_nothing_of_each_other() {
     assert_eq!(run(&mut one, "open('/mnt/data/secret').read()").await.0, "'mine'\n");
 }
 
+#[tokio::test]
+async fn nothing_goes_on_behind_its_answer() {
+    let world = World::new().await;
+    let mut session = world.session().await;
+    for code in [
+        "def endless():\n while True: pass\nimport threading; threading.Thread(target=endless).start()",
+        "import sys\nchannel = sys._getframe(2).f_globals['channel']\nchannel.send({'type': 'done', 'succeeded': True})\nwhile True: pass",
+    ] {
+        run(&mut session, code).await;
+        while state_of_python(world.folder.path()) != Some('T') {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let lost = session.run("1", &BRIEF, &mut |_| ()).await;
+    assert_eq!(lost, Ok(Ended::OutOfTime), "the code before still has the interpreter");
+}
+
 /// The same tests by a process that has no rights: a copy of this program, since nobody may not look into our
 /// folders.
 #[test]
@@ -104,7 +121,7 @@ fn the_same_as_an_ordinary_user() {
     let ran = command.output().expect("setpriv is here");
     let said = String::from_utf8_lossy(&ran.stdout);
     assert!(
-        ran.status.success() && said.contains("3 passed"),
+        ran.status.success() && said.contains("4 passed"),
         "{said}{}",
         String::from_utf8_lossy(&ran.stderr)
     );

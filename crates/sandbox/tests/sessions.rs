@@ -9,7 +9,7 @@ use std::time::Duration;
 use adjutant_sandbox::python::{
     Ended, Lost, Native, NativeSettings, Output, Refused, RunLimits, Session, prove,
 };
-use world::{LIMITS, RUN, World, processes, run};
+use world::{LIMITS, RUN, World, processes, run, state_of_python};
 
 #[tokio::test]
 async fn walls_are_proven() {
@@ -302,6 +302,31 @@ async fn what_the_code_says_in_the_place_of_the_kernel_is_bounded() {
     let forge = "kernel['Files'].fetch = lambda *_: kernel['channel'].send({'type': 'refused', 'reason': 'x' * 9999})";
     run(&mut session, &format!("{KERNEL}{forge}")).await;
     assert_eq!(fetch(&mut session, "a").await, Err(Refused::File("x".repeat(200))));
+}
+
+#[tokio::test]
+async fn it_is_halted_between_two_calls() {
+    let world = World::new().await;
+    let mut session = world.session().await;
+    assert_eq!(session.faults(), [""; 0]);
+    until_halted(&world).await;
+    assert_eq!(run(&mut session, "1").await.0, "1\n");
+    until_halted(&world).await;
+    put(&mut session, "a", b"a").await.expect("it goes on");
+    until_halted(&world).await;
+    fetch(&mut session, "a").await.expect("it goes on");
+    until_halted(&world).await;
+    fetch(&mut session, "b").await.expect_err("it is not there");
+    until_halted(&world).await;
+    session.close().await;
+    world.until_nothing_runs().await;
+}
+
+/// Waits until the session's Python is halted.
+async fn until_halted(world: &World) {
+    while state_of_python(world.folder.path()) != Some('T') {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }
 
 #[tokio::test]

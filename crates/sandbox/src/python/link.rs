@@ -22,12 +22,21 @@ pub(super) struct Link {
     line: Vec<u8>,
     /// Whether an answer is on its way. Where nobody waited for it, the next one would be taken for another's.
     owed: bool,
+    /// Whether it was halted after the last answer.
+    is_halted: bool,
 }
 
 impl Link {
     pub(super) fn new(interpreter: Interpreter) -> Self {
         let Interpreter { commands, answers, life } = interpreter;
-        Self { commands, answers: BufReader::new(answers), life, line: Vec::new(), owed: false }
+        Self {
+            commands,
+            answers: BufReader::new(answers),
+            life,
+            line: Vec::new(),
+            owed: false,
+            is_halted: false,
+        }
     }
 
     /// Sends a command that will be answered.
@@ -36,6 +45,7 @@ impl Link {
             return Err(self.end("nobody waited for what was run in it last").await);
         }
         self.owed = true;
+        self.life.go_on();
         self.send(command, deadline).await
     }
 
@@ -87,7 +97,15 @@ impl Link {
             Answer::Text { .. } | Answer::Image { .. } | Answer::File { .. } => true,
             Answer::Ready { .. } | Answer::Done { .. } | Answer::Stored | Answer::Refused { .. } => false,
         };
+        if !self.owed {
+            self.is_halted = self.life.halt();
+        }
         Ok(Some(answer))
+    }
+
+    /// Whether the interpreter waits without using the processor.
+    pub(super) fn is_halted(&self) -> bool {
+        self.is_halted
     }
 
     /// The bytes that follow an answer, or `None` where they are more than `most`. Then they are passed over.
@@ -120,11 +138,15 @@ impl Link {
     /// Nothing more is owed once a file's bytes have come.
     pub(super) fn settle(&mut self) {
         self.owed = false;
+        self.is_halted = self.life.halt();
     }
 
     /// Why a file was refused, as this answer says.
     pub(super) async fn refusal(&mut self, answer: Answer) -> Refused {
+        /// Reasons of the system are short; whoever writes more is not `kernel.py`.
+        const LONGEST_REASON: usize = 200;
         if let Answer::Refused { reason } = answer {
+            let reason: String = reason.chars().take(LONGEST_REASON).collect();
             return Refused::File(harmless(&reason));
         }
         Refused::Lost(self.confused().await)
@@ -141,6 +163,3 @@ impl Link {
         Lost(if why.is_empty() { how } else { why.to_owned() })
     }
 }
-        /// Reasons of the system are short; whoever writes more is not `kernel.py`.
-        const LONGEST_REASON: usize = 200;
-            let reason: String = reason.chars().take(LONGEST_REASON).collect();

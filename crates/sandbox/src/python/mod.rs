@@ -6,6 +6,8 @@
 
 #[cfg(target_os = "linux")]
 mod calls;
+#[cfg(target_os = "linux")]
+mod halt;
 mod link;
 #[cfg(target_os = "linux")]
 mod native;
@@ -72,6 +74,12 @@ pub struct Interpreter {
 
 /// What holds an interpreter in life.
 pub trait Life: Send + Sync {
+    /// Halts it, with all that it has started, until it is to go on. False where that cannot be done.
+    fn halt(&mut self) -> bool;
+
+    /// Lets it go on.
+    fn go_on(&mut self);
+
     /// Ends it, if it has not ended, and says in words how it has.
     fn end(&mut self) -> Pin<Box<dyn Future<Output = String> + Send + '_>>;
 }

@@ -19,6 +19,7 @@ use tokio::process::{Child, ChildStderr, Command};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
+use super::halt::Halting;
 use super::text::harmless;
 use super::wire::{Start, StartLimits};
 use super::{Engine, Interpreter, Life, NativeSettings, SessionLimits, Starting, Unstarted, calls};
@@ -210,7 +211,7 @@ impl Native {
         Ok(Interpreter {
             commands: Box::new(stdin),
             answers: Box::new(stdout),
-            life: Box::new(Process { child, stderr, _spawner: self.spawner.clone() }),
+            life: Box::new(Process { child, stderr, halting: None, _spawner: self.spawner.clone() }),
         })
     }
 
@@ -316,6 +317,8 @@ fn spawner() -> mpsc::Sender<Order> {
 struct Process {
     child: Child,
     stderr: ChildStderr,
+    /// Found once it has begun.
+    halting: Option<Halting>,
     /// Keeps the thread that started it.
     _spawner: mpsc::Sender<Order>,
 }
@@ -326,6 +329,19 @@ const MOST_SAID: u64 = 4096;
 const ENDING: Duration = Duration::from_secs(10);
 
 impl Life for Process {
+    fn halt(&mut self) -> bool {
+        if self.halting.is_none() {
+            self.halting = self.child.id().and_then(Halting::of);
+        }
+        self.halting.as_ref().is_some_and(Halting::halt)
+    }
+
+    fn go_on(&mut self) {
+        if let Some(halting) = &self.halting {
+            halting.go_on();
+        }
+    }
+
     fn end(&mut self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
         Box::pin(async {
             // An error means that it has ended already.

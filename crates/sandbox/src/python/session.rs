@@ -86,7 +86,7 @@ const PIECE_BYTES: u64 = 256 << 10;
 /// An interpreter that sends so many times what it may is ended: it is no longer `kernel.py` that sends.
 const FLOOD: usize = 16;
 
-/// A running interpreter. Dropping it ends it.
+/// An interpreter, which is halted while nothing is asked of it. Dropping it ends it.
 pub struct Session {
     link: Link,
     interrupt: Arc<Notify>,
@@ -101,13 +101,18 @@ impl Session {
     pub async fn open(engine: &dyn Engine, modules: &[String]) -> Result<Self, Unstarted> {
         let mut link = Link::new(engine.start(modules).await?);
         match link.answer(Instant::now() + STARTING).await {
-            Ok(Answer::Ready { faults }) => Ok(Self { link, interrupt: Arc::default(), faults }),
+            Ok(Answer::Ready { mut faults }) => {
+                if !link.is_halted() {
+                    faults.push("a way to halt it between programs".to_owned());
+                }
+                Ok(Self { link, interrupt: Arc::default(), faults })
+            }
             Ok(_) => Err(Unstarted("Python answered what was not asked".to_owned())),
             Err(lost) => Err(Unstarted(lost.0)),
         }
     }
 
-    /// What could not be imported ahead, and why.
+    /// What it lacks: what could not be imported ahead, and why; a way to halt it between programs.
     pub fn faults(&self) -> &[String] {
         &self.faults
     }
@@ -221,13 +226,13 @@ pub struct Fetching<'s> {
     link: &'s mut Link,
     size: u64,
     left: u64,
+    /// For all of it, so that nobody is held by one byte at a time.
+    deadline: Instant,
 }
 
 impl Fetching<'_> {
     /// Its length in bytes.
     pub fn size(&self) -> u64 {
-    /// For all of it, so that nobody is held by one byte at a time.
-    deadline: Instant,
         self.size
     }
 

@@ -84,6 +84,23 @@ pub fn processes(folder: &Path) -> Vec<PathBuf> {
     processes.filter(names).collect()
 }
 
+/// The state, as `/proc` says it, of the process at the end of the line that begins with one that names the folder.
+pub fn state_of_python(folder: &Path) -> Option<char> {
+    let mut last: i32 = processes(folder).first()?.file_name()?.to_str()?.parse().ok()?;
+    let all = std::fs::read_dir("/proc").expect("there is /proc").flatten();
+    let about = |process: &str| {
+        let about = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+        let mut fields = about.rsplit_once(')')?.1.split_whitespace();
+        let state = fields.next()?.chars().next()?;
+        Some((process.parse::<i32>().ok()?, state, fields.next()?.parse::<i32>().ok()?))
+    };
+    let all: Vec<_> = all.filter_map(|entry| about(entry.file_name().to_str()?)).collect();
+    while let Some((child, ..)) = all.iter().find(|(_, _, parent)| *parent == last) {
+        last = *child;
+    }
+    all.iter().find(|(process, ..)| *process == last).map(|(_, state, _)| *state)
+}
+
 /// What a piece of code printed, and how it ended.
 pub async fn run(session: &mut Session, code: &str) -> (String, Ended) {
     let mut printed = String::new();
