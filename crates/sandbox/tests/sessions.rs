@@ -55,6 +55,19 @@ async fn links_in_the_engines_folder_are_not_written_through() {
 }
 
 #[tokio::test]
+async fn what_else_is_installed_here_is_not_shown() {
+    let mut session = World::new().await.session().await;
+    let look = "import os, sys, sysconfig\nmodules = sysconfig.get_path('stdlib')\nfolders = [modules + '/site-packages', modules + '/dist-packages', '/usr/lib/python3/dist-packages', '/usr/lib/git-core']\n[name for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)]";
+    assert_eq!(run(&mut session, look).await.0, "[]\n");
+    let beside = "sys.base_prefix == '/usr' or {*os.listdir(sys.base_prefix)} <= {'bin', 'lib', 'lib64'}";
+    assert_eq!(run(&mut session, beside).await.0, "True\n");
+    let write = "for folder in filter(os.path.isdir, folders):\n try: open(folder + '/x', 'w'); print('written')\n except OSError: pass";
+    assert_eq!(run(&mut session, write).await.0, "");
+    let whole = "import bz2, ctypes, decimal, hashlib, lzma, sqlite3, ssl, uuid, zlib, zoneinfo; 1";
+    assert_eq!(run(&mut session, whole).await, ("1\n".to_owned(), Ended::Succeeded));
+}
+
+#[tokio::test]
 async fn variables_stay_and_values_are_shown() {
     let mut session = World::new().await.session().await;
     for (code, printed) in [

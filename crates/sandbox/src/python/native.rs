@@ -5,7 +5,7 @@
 //! devices but the harmless ones. It is alone in namespaces of its own, without a network, without rights, as
 //! nobody; `calls` says which system calls are left, and `kernel.py` sets its own limits before any code comes.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -31,15 +31,27 @@ pub struct Native {
     spawner: mpsc::Sender<Order>,
 }
 
-/// A Python, as it says itself.
+/// A Python, as `about.py` says.
 #[derive(Debug, Deserialize)]
 struct Python {
     executable: PathBuf,
     prefix: PathBuf,
+    /// The folder of its own modules.
+    modules: PathBuf,
+    /// Shared libraries below its prefix that it and its modules load.
+    libraries: Vec<PathBuf>,
 }
 
-const ABOUT: &str = "import json, os, sys; print(json.dumps({'executable': os.path.realpath(sys.executable), \
-                     'prefix': sys.base_prefix}))";
+/// Something of this machine that sessions see.
+struct Shown {
+    source: PathBuf,
+    /// What it is called on the stage.
+    name: String,
+    /// Where sessions see it.
+    place: PathBuf,
+}
+
+const ABOUT: &str = include_str!("about.py");
 const ASKING: Duration = Duration::from_secs(30);
 
 /// Descriptors of a session; Python and its libraries have some twenty open.
@@ -99,9 +111,8 @@ impl Native {
         // Alone in a process namespace, whose end is the end of all that is in it, whoever it runs as.
         let mut stage = words(&["bwrap", "--unshare-pid", "--die-with-parent"]);
         stage.extend(words(&["--dev-bind", "/", "/", "--tmpfs", STAGE]));
-        for (source, place) in self.shown() {
-            stage.extend([OsStr::new("--ro-bind"), source.as_os_str()].map(OsStr::to_owned));
-            stage.push(staged(place).into());
+        for Shown { source, name, .. } in self.shown() {
+            stage.extend(["--ro-bind".into(), source.into(), staged(&name).into()]);
         }
         let become_nobody = [
             "setpriv",
@@ -153,11 +164,13 @@ impl Native {
         }
         // Where libraries are that lie elsewhere.
         walls.extend(words(&["--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]));
-        for (source, place) in self.shown() {
-            let source = if root { staged(place) } else { source };
-            walls.extend(
-                [OsStr::new("--ro-bind"), source.as_os_str(), self.place(place)].map(OsStr::to_owned),
-            );
+        for Shown { source, name, place } in self.shown() {
+            let source = if root { staged(&name) } else { source };
+            walls.extend(["--ro-bind".into(), source.into(), place.into()]);
+        }
+        for folder in self.hidden() {
+            let folder = folder.into_os_string();
+            walls.extend(["--tmpfs".into(), folder.clone(), "--remount-ro".into(), folder]);
         }
         for device in ["/dev/null", "/dev/zero", "/dev/random", "/dev/urandom"] {
             walls.extend(words(&["--dev-bind", device, device]));
@@ -169,29 +182,38 @@ impl Native {
         walls
     }
 
-    /// What a session sees of this machine beside its libraries, each under the name of its place.
-    fn shown(&self) -> Vec<(PathBuf, &'static str)> {
-        let mut shown = vec![(self.settings.folder.join("kernel.py"), "kernel.py")];
-        if let Some(packages) = &self.settings.packages {
-            shown.push((packages.clone(), "packages"));
-        }
+    /// What a session sees of this machine beside the system's libraries.
+    fn shown(&self) -> Vec<Shown> {
+        let Python { executable, prefix, modules, libraries } = &self.python;
+        let shown = |source: &Path, name: &str, place: &Path| Shown {
+            source: source.to_owned(),
+            name: name.to_owned(),
+            place: place.to_owned(),
+        };
+        let kernel = self.settings.folder.join("kernel.py");
+        let mut all = vec![shown(&kernel, "kernel.py", Path::new("/opt/kernel.py"))];
+        let packages = self.settings.packages.iter();
+        all.extend(packages.map(|packages| shown(packages, "packages", Path::new("/opt/packages"))));
+        // Python looks for its own where it lies.
+        all.push(shown(executable, "python", executable));
         // A system's Python lies among its libraries, which are shown already.
-        if self.python.prefix == Path::new("/usr") {
-            shown.push((self.python.executable.clone(), "python"));
-        } else {
-            shown.push((self.python.prefix.clone(), "python"));
+        if prefix != Path::new("/usr") {
+            all.push(shown(modules, "modules", modules));
+            let libraries = libraries.iter().enumerate();
+            all.extend(libraries.map(|(at, library)| shown(library, &format!("library-{at}"), library)));
         }
-        shown
+        all
     }
 
-    fn place<'a>(&'a self, name: &'a str) -> &'a OsStr {
-        match name {
-            "kernel.py" => OsStr::new("/opt/kernel.py"),
-            "packages" => OsStr::new("/opt/packages"),
-            // Where it looks for its own libraries.
-            _ if self.python.prefix == Path::new("/usr") => self.python.executable.as_os_str(),
-            _ => self.python.prefix.as_os_str(),
-        }
+    /// Folders within what is shown that have nothing to do with it: what this machine's owner has installed.
+    fn hidden(&self) -> Vec<PathBuf> {
+        let modules = &self.python.modules;
+        let others = ["/usr/lib/git-core", "/usr/lib/python3/dist-packages"].map(PathBuf::from);
+        let mut hidden = vec![modules.join("site-packages"), modules.join("dist-packages")];
+        hidden.extend(others);
+        // A link would lead out of what is shown, and nothing can be laid over it.
+        hidden.retain(|folder| std::fs::symlink_metadata(folder).is_ok_and(|about| about.is_dir()));
+        hidden
     }
 
     async fn launch(&self, modules: &[String]) -> Result<Interpreter, Unstarted> {
@@ -238,8 +260,8 @@ fn words(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
 }
 
-fn staged(place: &str) -> PathBuf {
-    Path::new(STAGE).join(place)
+fn staged(name: &str) -> PathBuf {
+    Path::new(STAGE).join(name)
 }
 
 /// A path as sessions can use it, which begin elsewhere.
