@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import struct
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -430,6 +433,34 @@ def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_b
         assert printed.endswith(logs)
         told = printed.startswith("[The session before was lost, ")
         assert told == ("a.txt" in code), printed
+
+
+def sessions_of(server: Adjutant) -> set[int]:
+    """The sessions of a server, by the processes that it has started for them."""
+    found = set()
+    for about in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parent = int(about.read_text().rsplit(")", 1)[1].split()[1])
+            line = (about.parent / "cmdline").read_bytes()
+            if parent == server.pid and b"/opt/kernel.py" in line:
+                found.add(int(about.parent.name))
+    return found
+
+
+@pytest.mark.once
+def test_the_session_of_a_thread_ends_with_it(
+    servers: Any, db: str, connect: Connect
+) -> None:
+    settings = {**SETTINGS, "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0"}
+    server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
+    story = connect(server)
+    story.model.calls(TOOL, program("1")).then_says("One.")
+    run = story.ask("Go.", assistant=story.assistant(tools=TOOLS))
+    assert len(sessions_of(server)) == 1
+    story.threads.delete(run.thread_id)
+    while sessions_of(server):
+        time.sleep(0.01)
+    server.stop()
 
 
 def test_calls_of_one_turn_share_the_session_in_order(story: Story, tutor: Any) -> None:
