@@ -180,9 +180,7 @@ def test_variables_stay_with_the_thread_and_nowhere_else(story: Story, tutor: An
     assert answers_to_model(story) == ["The program ran and printed nothing.", "5\n"]
     story.model.calls(TOOL, program("number")).then_says("Unknown.")
     elsewhere = story.ask("Which?", assistant=tutor)
-    assert executed(story, elsewhere)[0][1].endswith(
-        "NameError: name 'number' is not defined\n"
-    )
+    assert executed(story, elsewhere)[0][1].endswith("NameError: name 'number' is not defined\n")
 
 
 def test_a_plot_with_korean_labels_is_an_image_before_the_text(story: Story, tutor: Any) -> None:
@@ -278,9 +276,7 @@ def test_of_files_of_one_name_the_newest_has_it(story: Story) -> None:
     new = upload(file=("a.txt", b"new"), purpose="assistants")
     sly = upload(file=(old.id, b"sly"), purpose="assistants")
     attachments = [{"file_id": file.id, "tools": TOOLS} for file in (new, sly)]
-    story.threads.messages.create(
-        thread.id, role="user", content="Again.", attachments=attachments
-    )
+    story.threads.messages.create(thread.id, role="user", content="Again.", attachments=attachments)
     code = program(f"print(*(open(name).read() for name in ('a.txt', '{old.id}', '{sly.id}')))")
     story.model.calls(TOOL, code).then_says("New.")
     run = story.wait(story.run(thread, assistant))
@@ -301,9 +297,7 @@ def test_a_file_that_is_too_large_is_said_and_the_program_runs(
     contents = {"huge": bytes(9 << 20), "full": bytes(7 << 20), "small": b"here"}
     upload = story.client.files.create
     ids = [upload(file=item, purpose="assistants").id for item in contents.items()]
-    assistant = story.assistant(
-        tools=TOOLS, tool_resources={"code_interpreter": {"file_ids": ids}}
-    )
+    assistant = story.assistant(tools=TOOLS, tool_resources={"code_interpreter": {"file_ids": ids}})
     story.model.calls(TOOL, program("open('small').read()")).then_says("Here.")
     run = story.ask("Read.", assistant=assistant)
     assert executed(story, run)[0][1] == (
@@ -448,9 +442,7 @@ def sessions_of(server: Adjutant) -> set[int]:
 
 
 @pytest.mark.once
-def test_the_session_of_a_thread_ends_with_it(
-    servers: Any, db: str, connect: Connect
-) -> None:
+def test_the_session_of_a_thread_ends_with_it(servers: Any, db: str, connect: Connect) -> None:
     settings = {**SETTINGS, "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0"}
     server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
     story = connect(server)
@@ -503,7 +495,13 @@ def narrow(servers: Any, db: str, connect: Connect) -> Story:
     [
         [["print([n / 7 for n in range(2000)])"]],
         [["print('first', 'number ' * 1000, 'end')"], ["print('second', 'word ' * 1400, 'end')"]],
-        [["print('one', *range(3000), 'end')", "print('two', *range(3000), 'end')", "print('three')"]],
+        [
+            [
+                "print('one', *range(3000), 'end')",
+                "print('two', *range(3000), 'end')",
+                "print('three')",
+            ]
+        ],
         [[f"print({turn}, list(range(5000)))"] for turn in range(6)],
     ],
     ids=["one", "turns", "parallel", "many turns"],
