@@ -25,17 +25,19 @@ const AT_ONCE: i64 = 16;
 pub(super) const SESSION: &str =
     "set hnsw.ef_search = 200; set hnsw.iterative_scan = strict_order; set jit = off";
 
-/// Keeps vectors in their rows, where exact search reads them all: elsewhere each is four pages away.
-const IN_THE_ROW: &str = "do $$ begin \
-    if exists (select from pg_attribute where attrelid = 'chunks'::regclass and attname = 'embedding' \
-        and attstorage <> 'm') then alter table chunks alter column embedding set storage main; end if; end $$";
+/// A table of their own, since exact search reads all vectors of a store: beside the passages' texts it would read
+/// six times as much. For the same reason they are kept in their rows.
+const TABLE: &str = "do $$ begin if to_regclass('chunk_vectors') is null then \
+    create table chunk_vectors (id bigint primary key references chunks (id) on delete cascade, \
+        store_number bigint not null, project text not null, dimensions integer not null, embedding halfvec not null); \
+    alter table chunk_vectors alter column embedding set storage main; \
+    create index chunk_vectors_by_store on chunk_vectors (store_number); end if; end $$";
 
-/// Makes the extension and its column where that can be done; false where it cannot.
+/// Makes the extension and its table where that can be done; false where it cannot.
 pub(super) async fn prepare(connection: &mut AnyConnection) -> bool {
     let made = async {
         connection.execute("create extension if not exists vector").await?;
-        connection.execute("alter table chunks add column if not exists embedding halfvec").await?;
-        connection.execute(IN_THE_ROW).await?;
+        connection.execute(TABLE).await?;
         connection.execute("alter table file_vectors add column if not exists adopted boolean").await?;
         Ok::<_, sqlx::Error>(())
     };
@@ -52,6 +54,18 @@ pub(super) async fn prepare(connection: &mut AnyConnection) -> bool {
 fn as_text(vector: &[f32]) -> String {
     let numbers: Vec<String> = vector.iter().map(f32::to_string).collect();
     format!("[{}]", numbers.join(","))
+}
+
+/// Stores a passage's vector, in place of an earlier one; nothing where the passage is gone.
+async fn insert(connection: &mut AnyConnection, id: i64, vector: &[f32]) -> sqlx::Result<()> {
+    let sql = format!(
+        "insert into chunk_vectors (id, store_number, project, dimensions, embedding) \
+         select id, store_number, project, {}, $1::halfvec from chunks where id = $2 \
+         on conflict (id) do update set dimensions = excluded.dimensions, embedding = excluded.embedding",
+        vector.len()
+    );
+    sqlx::query(AssertSqlSafe(sql)).bind(as_text(vector)).bind(id).execute(connection).await?;
+    Ok(())
 }
 
 impl Store {
@@ -88,11 +102,7 @@ impl Store {
         for (number, bytes) in &rows {
             let vectors = Vectors::from_bytes(bytes).map_err(anyhow::Error::from)?;
             for (id, vector) in vectors.iter() {
-                sqlx::query("update chunks set embedding = $1::halfvec where id = $2")
-                    .bind(as_text(&vector))
-                    .bind(id)
-                    .execute(open.connection())
-                    .await?;
+                insert(open.connection(), id, &vector).await?;
             }
             sqlx::query("update file_vectors set adopted = true where number = $1")
                 .bind(*number)
@@ -103,18 +113,18 @@ impl Store {
         Ok(rows.len())
     }
 
-    /// Makes the index of vectors of this length, where the database has use for one.
+    /// Makes the index of vectors of this length, where the database has use for one. Quick for the first store
+    /// whose vectors are so long.
     ///
     /// # Errors
-    /// Where the database fails.
+    /// Where the database fails, or another process makes it at this moment.
     pub async fn index_vectors(&self, dimensions: i64) -> Result<()> {
         if !self.finds_vectors() || dimensions > MOST_INDEXED {
             return Ok(());
         }
         let sql = format!(
-            "create index if not exists chunks_nearest_{dimensions} on chunks \
-             using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops) \
-             where vector_dims(embedding) = {dimensions}"
+            "create index if not exists chunk_vectors_nearest_{dimensions} on chunk_vectors \
+             using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops) where dimensions = {dimensions}"
         );
         sqlx::query(AssertSqlSafe(sql)).execute(&self.reads).await?;
         Ok(())
@@ -126,8 +136,8 @@ impl Reading {
     /// vectors themselves.
     pub async fn cosines(&mut self, vector: &[f32], ids: &[i64]) -> Result<Vec<(i64, f64)>> {
         let sql = format!(
-            "select id, 1 - (embedding <=> $1::halfvec) from chunks where project = $2 \
-             and vector_dims(embedding) = {} and id = any($3::bigint[])",
+            "select id, 1 - (embedding <=> $1::halfvec) from chunk_vectors where project = $2 \
+             and dimensions = {} and id = any($3::bigint[])",
             vector.len()
         );
         let rows = sqlx::query_as(AssertSqlSafe(sql))
@@ -157,8 +167,8 @@ impl Reading {
             "embedding <=> $1::halfvec".to_owned()
         };
         let sql = format!(
-            "select id, 1 - ({distance}) from chunks where store_number = $2 and project = $3 \
-             and vector_dims(embedding) = {dimensions}{} order by {distance} limit {limit}",
+            "select id, 1 - ({distance}) from chunk_vectors where store_number = $2 and project = $3 \
+             and dimensions = {dimensions}{} order by {distance} limit {limit}",
             files.map(|_| self.database.of_files("id", 4)).unwrap_or_default()
         );
         let mut query =
@@ -190,12 +200,7 @@ impl Writing {
             return Ok(());
         }
         for (id, vector) in vectors.iter() {
-            sqlx::query("update chunks set embedding = $1::halfvec where id = $2 and project = $3")
-                .bind(as_text(&vector))
-                .bind(id)
-                .bind(self.project())
-                .execute(self.connection())
-                .await?;
+            insert(self.connection(), id, &vector).await?;
         }
         Ok(())
     }
@@ -205,7 +210,7 @@ impl Writing {
     /// Forgets the vectors of a store's passages where the database has them.
     pub(super) async fn drop_vectors(&mut self, store_number: i64) -> Result<()> {
         if self.database.finds_vectors() {
-            sqlx::query("update chunks set embedding = null where store_number = $1 and project = $2")
+            sqlx::query("delete from chunk_vectors where store_number = $1 and project = $2")
                 .bind(store_number)
                 .bind(self.project())
                 .execute(self.connection())

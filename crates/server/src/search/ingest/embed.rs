@@ -70,6 +70,9 @@ impl Ingest {
             }
             (key.model, key.dimensions) = tx.settle_model(key.number, &model.name, dimensions).await?;
             tx.commit().await?;
+            if let Err(fault) = self.store.index_vectors(key.dimensions).await {
+                tracing::warn!("vectors of {} numbers have no index yet: {fault}", key.dimensions);
+            }
         }
         Ok(key)
     }
