@@ -5,8 +5,8 @@
 
 FOLDER has a set that `make_set.py` made, whose words the documents are made of, and the server's data folder of
 `quality.py`, whose embedding model embeds the questions. Passages get vectors made of their text's hash at once: what
-is measured is the server, and of the model only what a search waits for. Each store has as many passages as named, of
-about 100 tokens.
+is measured is the server, and of the model only what a search waits for. Each store has about as many passages as
+named, of up to 200 tokens.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from server import Engine, memory_mib, running
 
 DIMENSIONS = 384
 PARAGRAPH_WORDS = 60
-FILE_CHUNKS = 500
+FILE_PARAGRAPHS = 500
 SEARCHES = 300
 SIZES = {"max_chunk_size_tokens": 200, "chunk_overlap_tokens": 0}
 QUERY = "query: "
@@ -99,17 +99,24 @@ def paragraphs(words, random_, count):
 
 
 def fill(client, words, chunks, seed):
-    """A store of about so many passages, and how long it took."""
+    """A store of about so many passages, how many they are, and how many were taken in a second."""
     random_ = random.Random(seed)
     store = client.new_store()
-    files = []
-    for number in range(max(1, chunks // FILE_CHUNKS)):
-        text = "\n\n".join(paragraphs(words, random_, min(chunks, FILE_CHUNKS)))
-        files.append(client.upload(f"{number}.txt", text.encode()))
+
+    def upload(number):
+        text = "\n\n".join(paragraphs(words, random_, min(chunks, FILE_PARAGRAPHS)))
+        return client.upload(f"{number}.txt", text.encode())
+
+    first = upload(0)
+    client.attach(store, [first], SIZES)
+    client.wait(store)
+    # Short paragraphs share a passage.
+    each = len(client.passages(store, first))
+    files = [upload(number) for number in range(1, max(2, round(chunks / each)))]
     began = time.monotonic()
     client.attach(store, files, SIZES)
     client.wait(store)
-    return store, time.monotonic() - began
+    return store, each * (len(files) + 1), each * len(files) / (time.monotonic() - began)
 
 
 def search(client, words, store):
@@ -144,12 +151,12 @@ def main():
     ) as (client, process):
         disk = 0
         for seed, chunks in enumerate(int(number) for number in given.chunks.split(",")):
-            store, seconds = fill(client, words, chunks, seed)
+            store, chunks, rate = fill(client, words, chunks, seed)
             p50, p99 = search(client, words, store)
             before, disk = disk, sum(path.stat().st_size for path in pathlib.Path(folder, "data").glob("adjutant.db*"))
             each = "" if given.database_url else f"{(disk - before) / chunks:>8.0f} bytes"
             print(
-                f"{chunks:>10} {chunks / seconds:>10.0f} {p50:>10.1f} ms {p99:>6.1f} ms"
+                f"{chunks:>10} {rate:>10.0f} {p50:>10.1f} ms {p99:>6.1f} ms"
                 f" {memory_mib(process.pid):>5} MiB {each}",
                 flush=True,
             )
