@@ -131,12 +131,14 @@ impl Store {
     }
 }
 
+// The vector that is compared with is a query of its own in each statement, so that its text is read once and not
+// again for each passage.
 impl Reading {
     /// The cosines of passages with a vector, by id; those without a vector are missing. For databases that find
     /// vectors themselves.
     pub async fn cosines(&mut self, vector: &[f32], ids: &[i64]) -> Result<Vec<(i64, f64)>> {
         let sql = format!(
-            "select id, 1 - (embedding <=> $1::halfvec) from chunk_vectors where project = $2 \
+            "select id, 1 - (embedding <=> (select $1::halfvec)) from chunk_vectors where project = $2 \
              and dimensions = {} and id = any($3::bigint[])",
             vector.len()
         );
@@ -162,9 +164,9 @@ impl Reading {
         let indexed = chunks > EXACT_CHUNKS && i64::try_from(dimensions).is_ok_and(|n| n <= MOST_INDEXED);
         // The index is one of this expression; written otherwise, the database does not use it.
         let distance = if indexed {
-            format!("(embedding::halfvec({dimensions})) <=> $1::halfvec({dimensions})")
+            format!("(embedding::halfvec({dimensions})) <=> (select $1::halfvec({dimensions}))")
         } else {
-            "embedding <=> $1::halfvec".to_owned()
+            "embedding <=> (select $1::halfvec)".to_owned()
         };
         let sql = format!(
             "select id, 1 - ({distance}) from chunk_vectors where store_number = $2 and project = $3 \
