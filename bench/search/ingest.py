@@ -18,7 +18,7 @@ import time
 
 from fpdf import FPDF
 from make_set import unpack
-from server import Engine, running
+from server import BUILT_IN, Engine, running
 
 PAGES = 100
 # About 500 tokens of o200k a page.
@@ -31,7 +31,7 @@ PIECES = {"max_chunk_size_tokens": 400, "chunk_overlap_tokens": 0}
 
 def main(binary, folder):
     font = unpack("fonts-nanum", folder / "packages") / "fonts/truetype/nanum/NanumGothic.ttf"
-    config = f'[[upstreams]]\nname = "none"\nbase_url = "http://127.0.0.1:1/v1"\nmodels = ["none"]\n[embeddings]\nthreads = {THREADS}\n'
+    config = f"{BUILT_IN}[embeddings]\nthreads = {THREADS}\n"
     with running(binary, folder / "server", config) as (client, _):
         rounds = [measure(client, folder, font, number) for number in range(3)]
     words, meaning, alone, passages, tokens = (statistics.median(column) for column in zip(*rounds, strict=True))
@@ -45,8 +45,7 @@ def measure(client, folder, font, number):
     last = f"zebra{number}mark"
     file = client.upload(f"handbook-{number}.pdf", pdf(pages(folder, number), last, font))
     store = client.new_store()
-    # The engine is awake.
-    client.search(store, "warm up")
+    client.wake_engine()
     began = time.monotonic()
     client.attach(store, [file])
     while not client.search(store, last, meaning=0):

@@ -26,7 +26,7 @@ import bm25s
 import lancedb
 from lancedb.index import FTS
 from lancedb.rerankers import RRFReranker
-from server import Engine, running
+from server import BUILT_IN, Engine, running
 
 MODES = {"keyword": {"meaning": 0}, "vector": {"words": 0}, "hybrid": {}}
 
@@ -38,13 +38,9 @@ def main(binary, folder):
     questions = collections.defaultdict(list)
     for row in rows(folder / "questions.jsonl"):
         questions[row["language"]].append(row)
-    config = '[[upstreams]]\nname = "none"\nbase_url = "http://127.0.0.1:1/v1"\nmodels = ["none"]\n'
     print(f"{'':10} {'':34} {'recall@5':>9} {'nDCG@10':>8}", flush=True)
-    with running(binary, folder / "server", config) as (client, _):
-        # The first passage waits until the model has been fetched.
-        store = client.new_store()
-        client.attach(store, [client.upload("first.txt", b"the first passage")])
-        client.wait(store)
+    with running(binary, folder / "server", BUILT_IN) as (client, _):
+        client.wake_engine()
         for language in documents:
             measure(client, folder, language, documents[language], questions[language])
 

@@ -11,7 +11,10 @@ import threading
 import time
 import urllib.parse
 
-EMBEDDING_ROOM = pathlib.Path(__file__).parents[2] / "crates/server/src/upstream/local"
+# The code of the built-in embedding model.
+EMBEDDING = pathlib.Path(__file__).parents[2] / "crates/server/src/upstream/local/embedding"
+# With a model that nobody asks, no other is looked for; what embeds is the built-in one.
+BUILT_IN = '[[upstreams]]\nname = "none"\nbase_url = "http://127.0.0.1:1/v1"\nmodels = ["none"]\n'
 
 
 @contextlib.contextmanager
@@ -81,6 +84,13 @@ class Client:
                 return state
             time.sleep(0.1)
 
+    def wake_engine(self):
+        """Until the built-in embedding model is at work; it is fetched first where it is not there."""
+        # A search alone would not do: on an empty store it asks for no vector, and it does not wait for the model.
+        store = self.new_store()
+        self.attach(store, [self.upload("first.txt", f"passage {time.time_ns()}".encode())])
+        self.wait(store)
+
     def search(self, store, query, most=10, meaning=1, words=1):
         weights = {"embedding_weight": meaning, "text_weight": words}
         options = {"max_num_results": most, "ranking_options": {"hybrid_search": weights}}
@@ -97,7 +107,7 @@ class Engine:
         folder = pathlib.Path(data) / "embedding-model"
         (weights,) = (folder / "weights").glob("*.bin")
         command = [folder / "python/bin/python", pathlib.Path(__file__).with_name("engine.py")]
-        command += [EMBEDDING_ROOM / "embedding", weights, str(threads)]
+        command += [EMBEDDING, weights, str(threads)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.embed(["warm up"], "query")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.scripted import BreakOff, Gate, Model, event_bytes
-from harness.story import outline
+from harness.story import MESSAGE, outline
 
 Json = dict[str, Any]
 Halt = Gate | BreakOff
@@ -20,8 +20,7 @@ Halt = Gate | BreakOff
 PREAMBLE = ["run.created", "run.queued", "run.in_progress"]
 RESUMED = ["run.step.completed", "run.queued", "run.in_progress"]
 STEP_OPEN = ["run.step.created", "run.step.in_progress"]
-MESSAGE_OPEN = [*STEP_OPEN, "message.created", "message.in_progress", "message.delta"]
-MESSAGE = [*MESSAGE_OPEN, "message.completed", "run.step.completed"]
+MESSAGE_OPEN = MESSAGE[:-2]
 CALL_OPEN = [*STEP_OPEN, "run.step.delta"]
 
 

@@ -17,6 +17,17 @@ DEADLINE_SECONDS = 20.0
 POLL_SECONDS = 0.02
 TERMINAL = {"completed", "failed", "cancelled", "expired", "incomplete"}
 
+# The outline of a message in a stream, with its step.
+MESSAGE = [
+    "run.step.created",
+    "run.step.in_progress",
+    "message.created",
+    "message.in_progress",
+    "message.delta",
+    "message.completed",
+    "run.step.completed",
+]
+
 
 def function_tool(name: str, **properties: Any) -> dict[str, Any]:
     parameters = {"type": "object", "properties": properties or {"city": {"type": "string"}}}

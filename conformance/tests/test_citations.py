@@ -17,14 +17,12 @@ from harness.searching import (
     searches,
 )
 from harness.shelf import Shelf
-from harness.story import Story
+from harness.story import MESSAGE, Story
 
 STREAMED = [
     "run.created", "run.queued", "run.in_progress",
     "run.step.created", "run.step.in_progress", "run.step.delta", "run.step.completed",
-    "run.step.created", "run.step.in_progress",
-    "message.created", "message.in_progress", "message.delta", "message.completed",
-    "run.step.completed", "run.completed", "done",
+    *MESSAGE, "run.completed", "done",
 ]  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from harness.code import INSTALLING_SECONDS, SETTINGS
 from harness.scripted import Answer, Call, Seen
 from harness.sdk import httpx
 from harness.server import Adjutant
-from harness.story import Story, outline
+from harness.story import MESSAGE, Story, outline
 
 TOOLS = [{"type": "code_interpreter"}]
 TOOL = "code_interpreter"
@@ -80,13 +80,7 @@ def test_code_and_output_stream(story: Story, tutor: Any) -> None:
         "run.step.in_progress",
         "run.step.delta",
         "run.step.completed",
-        "run.step.created",
-        "run.step.in_progress",
-        "message.created",
-        "message.in_progress",
-        "message.delta",
-        "message.completed",
-        "run.step.completed",
+        *MESSAGE,
         "run.completed",
         "done",
     ]

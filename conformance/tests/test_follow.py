@@ -10,7 +10,7 @@ import pytest
 
 from harness import streams
 from harness.sdk import httpx
-from harness.story import Story, function_tool
+from harness.story import MESSAGE, Story, function_tool
 
 pytestmark = pytest.mark.once
 Frame = tuple[str, str, Any]
@@ -52,23 +52,12 @@ def text(told: list[Frame]) -> str:
     return "".join(part["text"]["value"] for delta in deltas for part in delta["delta"]["content"])
 
 
-MESSAGE_BLOCK = [
-    "run.step.created",
-    "run.step.in_progress",
-    "message.created",
-    "message.in_progress",
-    "message.delta",
-    "message.completed",
-    "run.step.completed",
-]
-
-
 def test_a_finished_run_is_told_again_whole(story: Story, http: httpx.Client) -> None:
     story.model.says("안녕", "하세요 ", "👋🏽")
     run = story.ask("Hi")
     told = follow(http, run)
     begun = ["run.created", "run.queued", "run.in_progress"]
-    assert names(told) == [*begun, *MESSAGE_BLOCK, "run.completed", "done"]
+    assert names(told) == [*begun, *MESSAGE, "run.completed", "done"]
     assert text(told) == "안녕하세요 👋🏽"
     assert all(id for id, _, _ in told)
 
@@ -137,7 +126,7 @@ def test_a_waiting_run_is_told_and_goes_on_after_its_outputs(
     story.wait(story.submit(parked, "sunny"), "completed")
     rest = names(follow(http, parked, last))
     assert rest[:3] == ["run.step.completed", "run.queued", "run.in_progress"]
-    assert rest[3:] == [*MESSAGE_BLOCK, "run.completed", "done"]
+    assert rest[3:] == [*MESSAGE, "run.completed", "done"]
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])

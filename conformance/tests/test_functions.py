@@ -12,21 +12,12 @@ import pytest
 from openai import AssistantEventHandler
 
 from harness.scripted import Call, Usage
-from harness.story import Story, function_tool, outputs_for
+from harness.story import MESSAGE, Story, function_tool, outputs_for
 
 WEATHER = function_tool("weather")
 CLOCK = function_tool("clock", zone={"type": "string"})
 PREAMBLE = ["run.created", "run.queued", "run.in_progress"]
 STEP = ["run.step.created", "run.step.in_progress", "run.step.delta"]
-MESSAGE = [
-    "run.step.created",
-    "run.step.in_progress",
-    "message.created",
-    "message.in_progress",
-    "message.delta",
-    "message.completed",
-    "run.step.completed",
-]
 
 
 def calls_of(run: Any) -> list[tuple[str, Any]]:

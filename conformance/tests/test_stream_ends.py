@@ -16,8 +16,8 @@ from harness.ledger import Ledger
 from harness.scripted import BreakOff, Model, ScriptedUpstream
 from harness.sdk import openai_client
 from harness.server import Adjutant
-from harness.situations import CALL_OPEN, MESSAGE, PREAMBLE, RESUMED, SITUATIONS, half_a_call, names
-from harness.story import Story, function_tool, outputs_for
+from harness.situations import CALL_OPEN, PREAMBLE, RESUMED, SITUATIONS, half_a_call, names
+from harness.story import MESSAGE, Story, function_tool, outputs_for
 
 pytestmark = pytest.mark.once
 WEATHER = function_tool("weather")

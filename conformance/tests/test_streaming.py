@@ -11,19 +11,10 @@ from harness.ledger import Ledger
 from harness.scripted import Model
 from harness.sdk import async_openai_client, httpx
 from harness.server import Adjutant
-from harness.story import Story, function_tool, outline, outputs_for, wait_for
+from harness.story import MESSAGE, Story, function_tool, outline, outputs_for, wait_for
 
 WEATHER = function_tool("weather")
 PREAMBLE = ["run.created", "run.queued", "run.in_progress"]
-MESSAGE = [
-    "run.step.created",
-    "run.step.in_progress",
-    "message.created",
-    "message.in_progress",
-    "message.delta",
-    "message.completed",
-    "run.step.completed",
-]
 ENDING = ["run.completed", "done"]
 
 
