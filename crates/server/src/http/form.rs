@@ -106,10 +106,9 @@ fn open(request: Request, file: &str, most_bytes: i64) -> Result<(Multipart<'sta
     let boundary = boundary.ok_or_else(|| {
         wire::Error::invalid("Expected a form with a file, as multipart/form-data with a boundary.")
     })?;
-    let announced = text(request.headers(), CONTENT_LENGTH).and_then(|length| length.parse::<i64>().ok());
-    if announced.is_some_and(|length| {
-        length > most_bytes.saturating_add_unsigned(u64::try_from(FRAME_BYTES).unwrap_or_default())
-    }) {
+    let announced = text(request.headers(), CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    let most = usize::try_from(most_bytes).unwrap_or_default().saturating_add(FRAME_BYTES);
+    if announced.is_some_and(|length| length > most) {
         return Err(too_long(file, most_bytes).into());
     }
     let unread = Arc::<AtomicUsize>::default();

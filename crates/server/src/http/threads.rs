@@ -1,6 +1,5 @@
 //! `/threads`
 
-use adjutant_wire::id::Id;
 use adjutant_wire::list::List;
 use adjutant_wire::threads::{CreateThread, Deleted, ListThreads, ModifyThread, Thread};
 use adjutant_wire::tools::ToolResources;
@@ -57,6 +56,5 @@ pub(super) async fn delete(
     Path(id): Path<ThreadId>,
 ) -> Result<Json<Deleted>> {
     app.engine.delete_thread(&project, &id).await?;
-    app.code.forget(&project, id.as_str());
     Ok(Json(Deleted::new(&id, "thread")))
 }

@@ -73,7 +73,7 @@ impl Executor {
     async fn place(&self) -> Result<Place> {
         Ok(Place {
             project: self.lease.project().clone(),
-            thread: self.run.thread_id.as_str().to_owned(),
+            thread: self.run.thread_id.clone(),
             files: self.code_files().await?,
             goes_on: self.has_read_code || self.steps.iter().any(has_run),
         })
@@ -81,13 +81,17 @@ impl Executor {
 
     /// Runs those programs of a step that have not been run, one after the other, since they share a session.
     pub(super) async fn run_programs(&mut self, step: &mut Step) -> Result<(), Stop> {
+        if !calls(step).any(|call| call.pending) {
+            return Ok(());
+        }
+        let place = self.place().await?;
         let id = step.id.clone();
         let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return Ok(()) };
         for (index, call) in tool_calls.iter_mut().enumerate() {
             if let CalledTool::CodeInterpreter { code_interpreter } = &mut call.tool
                 && code_interpreter.pending
             {
-                self.run_program(&id, index, code_interpreter).await?;
+                self.run_program(&place, &id, index, code_interpreter).await?;
             }
         }
         Ok(())
@@ -95,12 +99,12 @@ impl Executor {
 
     async fn run_program(
         &mut self,
+        place: &Place,
         step: &StepId,
         index: usize,
         call: &mut CodeInterpreterCall,
     ) -> Result<(), Stop> {
-        let place = self.place().await?;
-        let program: Program = self.engine.code.start(place, call.input.clone());
+        let program: Program = self.engine.code.start(place.clone(), call.input.clone());
         while let Some(given) = self.unless_stopped(program.next()).await? {
             for given in given {
                 let output = self.output(given).await?;
@@ -143,7 +147,6 @@ impl Executor {
         if links.is_empty() {
             return Ok(linked);
         }
-        let place = self.place().await?;
         let mut known: Vec<(String, Option<String>)> = Vec::new();
         for link in links {
             let id = match known.iter().find(|(path, _)| *path == link.path) {
@@ -153,7 +156,7 @@ impl Executor {
                     break;
                 }
                 None => {
-                    let id = self.linked_file(&place, &link.path).await?;
+                    let id = self.linked_file(&link.path).await?;
                     known.push((link.path.clone(), id.clone()));
                     id
                 }
@@ -163,10 +166,12 @@ impl Executor {
         Ok(linked)
     }
 
-    async fn linked_file(&mut self, place: &Place, path: &str) -> Result<Option<String>, Stop> {
+    async fn linked_file(&mut self, path: &str) -> Result<Option<String>, Stop> {
         let engine = std::sync::Arc::clone(&self.engine);
         let most = RUN_BYTES.saturating_sub(self.kept.bytes);
-        let file = self.unless_stopped(engine.code.keep_file(place, path, most)).await??;
+        let (project, thread) = (self.lease.project().clone(), self.run.thread_id.clone());
+        let kept = engine.code.keep_file(&project, &thread, path, most);
+        let file = self.unless_stopped(kept).await??;
         Ok(file.map(|file| {
             self.kept.bytes += u64::try_from(file.bytes).unwrap_or_default();
             file.id.as_str().to_owned()

@@ -345,6 +345,7 @@ impl Engine {
         let live = tx.live_run(id).await?;
         tx.delete_thread(lock).await?;
         tx.commit().await?;
+        self.code.forget(project, id);
         if let Some(run) = live {
             self.changed(&run);
         }

@@ -20,7 +20,7 @@ use crate::tools::functions;
 use crate::tools::hosted::{self, HostedTool};
 use crate::upstream::chat::{
     ChatContent, ChatFunctionCall, ChatImage, ChatMessage, ChatPart, ChatRequest, ChatTool, ChatToolCall,
-    ChatToolChoice, Code,
+    ChatToolChoice, Code, question,
 };
 
 /// For a model that used tools without coming to an end.
@@ -258,7 +258,7 @@ impl Reader<'_> {
         let StepDetails::ToolCalls { tool_calls: calls } = &step.step_details else { return };
         let question = question(messages);
         let answered: Option<Vec<Answered>> =
-            calls.iter().map(|call| self.answered(call, &question)).collect();
+            calls.iter().map(|call| self.answered(call, question)).collect();
         let Some(answered) = answered.filter(|calls| !calls.is_empty()) else { return };
         let made = answered
             .iter()
@@ -301,19 +301,4 @@ impl Reader<'_> {
         let call = ChatFunctionCall { name, arguments };
         Some(Answered { id: adjutant_wire::id::Id::as_str(id).to_owned(), call, answer })
     }
-}
-
-/// The text that the user said last.
-pub(super) fn question(messages: &[ChatMessage]) -> String {
-    let said = messages.iter().rev().find_map(|message| match message {
-        ChatMessage::User { content: ChatContent::Text(text) } => Some(text.clone()),
-        ChatMessage::User { content: ChatContent::Parts(parts) } => {
-            parts.iter().find_map(|part| match part {
-                ChatPart::Text { text } => Some(text.clone()),
-                ChatPart::ImageUrl { .. } => None,
-            })
-        }
-        ChatMessage::System { .. } | ChatMessage::Assistant { .. } | ChatMessage::Tool { .. } => None,
-    });
-    said.unwrap_or_default()
 }

@@ -24,7 +24,7 @@ use super::tokens;
 use crate::ids::fresh;
 use crate::tools::code_interpreter::CodeReader;
 use crate::upstream::chat::{
-    ChatContent, ChatDelta, ChatFinish, ChatMessage, ChatPart, ChatRequest, ChatUsage,
+    ChatContent, ChatDelta, ChatFinish, ChatMessage, ChatPart, ChatRequest, ChatUsage, question,
 };
 use crate::upstream::{Answer, UpstreamFault};
 
@@ -52,6 +52,13 @@ pub(super) struct Turn {
     grew: bool,
 }
 
+/// What the model is asked.
+struct Prompt {
+    request: ChatRequest,
+    /// Whether the model makes its calls in a protocol of ours.
+    emulated: bool,
+}
+
 impl From<UpstreamFault> for Stop {
     fn from(fault: UpstreamFault) -> Self {
         Self::End(End::Failed(fault.into_last_error()))
@@ -62,9 +69,8 @@ impl Executor {
     /// Gives the model its turn.
     pub(super) async fn ask_model(&mut self) -> Result<(), Stop> {
         let sources = Sources::of(&self.steps);
-        let request = self.prompt(&sources).await?;
-        let emulated = self.engine.upstreams.emulates_calls(&self.run.model).await;
-        let question = prompt::question(&request.messages);
+        let Prompt { request, emulated } = self.prompt(&sources).await?;
+        let question = question(&request.messages).to_owned();
         let mut turn = Turn {
             held: String::new(),
             // JSON has brackets of its own.
@@ -108,7 +114,7 @@ impl Executor {
         Ok(())
     }
 
-    async fn prompt(&mut self, sources: &Sources) -> Result<ChatRequest, Stop> {
+    async fn prompt(&mut self, sources: &Sources) -> Result<Prompt, Stop> {
         let stores = self.vector_stores().await?;
         let terms = self.terms(&stores).await?;
         if terms.first && !terms.hosted.is_empty() {
@@ -121,7 +127,8 @@ impl Executor {
         drop(store);
         let images = Images::load(&engine.files, project, &entries, engine.settings.image_bytes).await?;
         self.has_read_code = code::is_among(&entries);
-        Ok(prompt::build(&self.run, &terms, sources, &entries, &images))
+        let request = prompt::build(&self.run, &terms, sources, &entries, &images);
+        Ok(Prompt { request, emulated: terms.emulated })
     }
 
     /// What the run may still read and write.

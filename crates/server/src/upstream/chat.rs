@@ -101,6 +101,21 @@ pub enum ChatMessage {
     },
 }
 
+/// The text that the user said last; empty where there is none.
+pub fn question(messages: &[ChatMessage]) -> &str {
+    let said = messages.iter().rev().find_map(|message| match message {
+        ChatMessage::User { content: ChatContent::Text(text) } => Some(text.as_str()),
+        ChatMessage::User { content: ChatContent::Parts(parts) } => {
+            parts.iter().find_map(|part| match part {
+                ChatPart::Text { text } => Some(text.as_str()),
+                ChatPart::ImageUrl { .. } => None,
+            })
+        }
+        ChatMessage::System { .. } | ChatMessage::Assistant { .. } | ChatMessage::Tool { .. } => None,
+    });
+    said.unwrap_or_default()
+}
+
 /// A user message's content: a plain string where it is only text, since the oldest servers know no other.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]

@@ -11,10 +11,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant_sandbox::python::{Refused, Session};
-use adjutant_wire::FileId;
 use adjutant_wire::files::{CreateFile, File, Purpose};
 use adjutant_wire::id::Id;
 use adjutant_wire::steps::CodeInterpreterCall;
+use adjutant_wire::{FileId, ThreadId};
 use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::watch;
@@ -77,7 +77,7 @@ pub struct Place {
     /// The project.
     pub project: Project,
     /// The thread.
-    pub thread: String,
+    pub thread: ThreadId,
     /// The files that are to be there.
     pub files: Vec<InputFile>,
     /// Whether the model has read what earlier code of this thread gave.
@@ -167,9 +167,15 @@ impl CodeInterpreter {
     ///
     /// # Errors
     /// Where the database or the blob store fails.
-    pub async fn keep_file(&self, place: &Place, path: &str, most: u64) -> Result<Option<File>> {
+    pub async fn keep_file(
+        &self,
+        project: &Project,
+        thread: &ThreadId,
+        path: &str,
+        most: u64,
+    ) -> Result<Option<File>> {
         let Ok(rooms) = self.rooms().await else { return Ok(None) };
-        let whose = (place.project.clone(), place.thread.clone());
+        let whose = (project.clone(), thread.clone());
         let Some(mut room) = rooms.opened(&whose).await else { return Ok(None) };
         let Ok(session) = room.session() else { return Ok(None) };
         let received = match self.fetch(session, path, most.min(LONGEST_FILE)).await? {
@@ -183,7 +189,7 @@ impl CodeInterpreter {
             }
         };
         let name = path.rsplit('/').next().unwrap_or(path);
-        Ok(Some(self.files.add(&once(&place.project), output(name), received).await?))
+        Ok(Some(self.files.add(&once(project), output(name), received).await?))
     }
 
     async fn fetch(
@@ -207,9 +213,9 @@ impl CodeInterpreter {
     }
 
     /// Ends the session of a thread that is gone.
-    pub fn forget(&self, project: &Project, thread: &str) {
+    pub fn forget(&self, project: &Project, thread: &ThreadId) {
         if let State::Ready(rooms) = &*self.state.borrow() {
-            rooms.forget(&(project.clone(), thread.to_owned()));
+            rooms.forget(&(project.clone(), thread.clone()));
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use adjutant_sandbox::python::{Engine, Lost, Session, Unstarted};
-use adjutant_wire::FileId;
+use adjutant_wire::{FileId, ThreadId};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
 use tokio::time::Instant;
 
@@ -19,7 +19,7 @@ const IMPORTED: [&str; 3] = ["numpy", "pandas", "matplotlib"];
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
 
 /// Whose session it is: a project's thread.
-pub(super) type Whose = (Project, String);
+pub(super) type Whose = (Project, ThreadId);
 
 /// The sessions of all threads.
 pub(super) struct Rooms {

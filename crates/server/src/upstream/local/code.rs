@@ -1,6 +1,6 @@
 //! What a small model needs where its assistant was told to run code. Each was measured with the built-in model.
 
-use crate::upstream::chat::{ChatContent, ChatMessage, ChatRequest, ChatToolChoice, Code};
+use crate::upstream::chat::{ChatRequest, ChatToolChoice, Code, question};
 
 /// Where there is nothing to run code, small models make up what it printed. With this sentence behind the
 /// instructions they work the answer out.
@@ -21,17 +21,13 @@ pub fn help_with_code(request: &mut ChatRequest) {
 }
 
 fn asks_about_numbers(request: &ChatRequest) -> bool {
-    let asked = request.messages.iter().rev().find_map(|message| match message {
-        ChatMessage::User { content: ChatContent::Text(text) } => Some(text),
-        ChatMessage::User { .. } | ChatMessage::System { .. } | ChatMessage::Assistant { .. } => None,
-        ChatMessage::Tool { .. } => None,
-    });
-    asked.is_some_and(|text| text.chars().any(char::is_numeric))
+    question(&request.messages).chars().any(char::is_numeric)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::upstream::chat::{ChatContent, ChatMessage};
 
     fn request(question: &str, code: Code) -> ChatRequest {
         let content = ChatContent::Text(question.to_owned());
