@@ -306,6 +306,45 @@ async fn a_file_takes_its_names_from_others_and_leaves_their_content() {
     }
 }
 
+#[tokio::test]
+async fn a_file_is_taken_away_with_all_its_names_and_nothing_else() {
+    let mut session = World::new().await.session().await;
+    for (name, link, bytes) in
+        [("file-1", Some("a"), b"one"), ("file-2", Some("a"), b"two"), ("file-3", Some("b"), b"333")]
+    {
+        let mut putting = session.put(name, link, 3).await.expect("it listens");
+        putting.write(bytes).await.expect("it listens");
+        putting.finish().await.expect("there is room");
+    }
+    run(&mut session, "import os; os.remove('b'); open('b', 'w').write('the code wrote it')").await;
+    run(&mut session, "open('d', 'w').write('d')").await;
+    for (name, there) in [
+        ("file-1", "{'a': 3, 'b': 17, 'd': 1, 'file-2': 3, 'file-3': 3}\n"),
+        ("file-3", "{'a': 3, 'b': 17, 'd': 1, 'file-2': 3}\n"),
+        ("d", "{'a': 3, 'b': 17, 'd': 1, 'file-2': 3}\n"),
+        ("missing", "{'a': 3, 'b': 17, 'd': 1, 'file-2': 3}\n"),
+    ] {
+        assert_eq!(session.remove(name).await, Ok(()), "{name}");
+        assert_eq!(names(&mut session).await, there, "{name}");
+    }
+    run(&mut session, "os.remove('file-2'); os.chmod('.', 0o500)").await;
+    let kept = session.remove("file-2").await;
+    assert_eq!(kept, Err(Refused::File("Permission denied".to_owned())), "the code keeps its other name");
+    run(&mut session, "os.chmod('.', 0o700)").await;
+    assert_eq!(session.remove("file-2").await, Ok(()));
+    assert_eq!(names(&mut session).await, "{'b': 17, 'd': 1}\n");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_have_its_name_is_not_there() {
+    let mut session = World::new().await.session().await;
+    run(&mut session, "import os; os.mkdir('a')").await;
+    let mut putting = session.put("file-1", Some("a"), 3).await.expect("it listens");
+    putting.write(b"one").await.expect("it listens");
+    assert_eq!(putting.finish().await, Err(Refused::File("Is a directory".to_owned())));
+    assert_eq!(names(&mut session).await, "{}\n");
+}
+
 /// The program's way to say what only `kernel.py` should.
 const KERNEL: &str = "import sys\nkernel = sys._getframe(2).f_globals\n";
 

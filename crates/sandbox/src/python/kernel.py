@@ -186,6 +186,10 @@ class Console:
 class Files:
     """The session's folder, for the server. Runs while no code does, or beside it."""
 
+    def __init__(self):
+        # What was put there: each file with all its names, by the first of them.
+        self.stored = {}
+
     def put(self, command, source):
         pieces = self.pieces(source, command["size"])
         # New each time, since what has the name may be another file's content, too.
@@ -195,11 +199,7 @@ class Files:
             with open(new, "wb") as file:
                 for piece in pieces:
                     file.write(piece)
-            path = self.path(command["name"])
-            os.replace(new, path)
-            if command["link"]:
-                os.link(path, new)
-                os.replace(new, self.path(command["link"]))
+            self.name(new, command["name"], command["link"])
         except (OSError, ValueError) as error:
             fault = reason(error)
             for _ in pieces:
@@ -208,6 +208,38 @@ class Files:
         with contextlib.suppress(OSError):
             os.unlink(new)
         channel.send({"type": "refused", "reason": fault} if fault else {"type": "stored"})
+
+    def name(self, new, name, link):
+        path = self.path(name)
+        os.replace(new, path)
+        self.stored[name] = (os.stat(path), [name, link] if link else [name])
+        if not link:
+            return
+        try:
+            os.link(path, new)
+            os.replace(new, self.path(link))
+        except OSError:
+            # Who is told that it is not there would not have it taken away.
+            os.unlink(path)
+            raise
+
+    def remove(self, command):
+        file, names = self.stored.get(command["name"], (None, []))
+        fault = None
+        for path in map(self.path, names):
+            try:
+                # By now the name may be that of another file, or of one that the code wrote.
+                if os.path.samestat(os.lstat(path), file):
+                    os.unlink(path)
+            except FileNotFoundError:
+                pass
+            except OSError as error:
+                fault = reason(error)
+        if fault:
+            channel.send({"type": "refused", "reason": fault})
+        else:
+            self.stored.pop(command["name"], None)
+            channel.send({"type": "removed"})
 
     def pieces(self, source, left):
         while left:
@@ -440,6 +472,8 @@ def obey(source, inbox):
                     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
                 case "put":
                     files.put(command, source)
+                case "remove":
+                    files.remove(command)
                 case "fetch":
                     files.fetch(command)
     finally:

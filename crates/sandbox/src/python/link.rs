@@ -95,7 +95,8 @@ impl Link {
         let Ok(answer) = answer else { return Err(self.confused().await) };
         self.owed = match &answer {
             Answer::Text { .. } | Answer::Image { .. } | Answer::File { .. } => true,
-            Answer::Ready { .. } | Answer::Done { .. } | Answer::Stored | Answer::Refused { .. } => false,
+            Answer::Ready { .. } | Answer::Done { .. } | Answer::Refused { .. } => false,
+            Answer::Stored | Answer::Removed => false,
         };
         if !self.owed {
             self.is_halted = self.life.halt();

@@ -164,6 +164,21 @@ impl Session {
         Ok(Putting { link: &mut self.link, left: size })
     }
 
+    /// Takes a file away that was [put](Self::put) there under this name, with its link. Names that other files have by
+    /// now stay.
+    ///
+    /// # Errors
+    /// Where the code keeps it from being taken away, or there is no session any more.
+    pub async fn remove(&mut self, name: &str) -> Result<(), Refused> {
+        let deadline = Instant::now() + SERVING;
+        self.link.ask(&Command::Remove { name }, deadline).await?;
+        let answer = self.link.answer(deadline).await?;
+        if matches!(answer, Answer::Removed) {
+            return Ok(());
+        }
+        Err(self.link.refusal(answer).await)
+    }
+
     /// Begins to read a file of the session's folder that has at most so many bytes.
     ///
     /// # Errors

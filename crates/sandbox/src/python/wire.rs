@@ -34,6 +34,9 @@ pub(super) enum Command<'a> {
         link: Option<&'a str>,
         size: u64,
     },
+    Remove {
+        name: &'a str,
+    },
     Fetch {
         name: &'a str,
         /// More bytes than these are refused.
@@ -59,6 +62,7 @@ pub(super) enum Answer {
         succeeded: bool,
     },
     Stored,
+    Removed,
     /// So many bytes follow.
     File {
         size: u64,
