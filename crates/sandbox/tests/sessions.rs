@@ -356,6 +356,22 @@ async fn what_the_code_says_in_the_place_of_the_kernel_is_bounded() {
     assert_eq!(fetch(&mut session, "a").await, Err(Refused::File("x".repeat(200))));
 }
 
+/// Takes half a minute: nothing else would show that it is not waited for without end.
+#[tokio::test]
+async fn a_session_that_stops_in_the_middle_of_a_file_is_given_up() {
+    let world = World::new().await;
+    let mut session = world.session().await;
+    let stop = "def stop(*_):\n kernel['channel'].send({'type': 'file', 'size': 600_000}, bytes(300_000))\n import time; time.sleep(999)\nkernel['Files'].fetch = stop";
+    run(&mut session, &format!("{KERNEL}{stop}")).await;
+    let mut fetching = session.fetch("a", 1 << 20).await.expect("it is announced");
+    let first = fetching.next().await.expect("it came").expect("there is more");
+    assert!(!first.is_empty() && first.len() < 300_000);
+    let lost = Lost("it did not send in time what it had announced".to_owned());
+    assert_eq!(fetching.next().await, Err(lost));
+    world.until_nothing_runs().await;
+    assert!(session.run("1", &RUN, &mut |_| ()).await.is_err(), "it is over");
+}
+
 #[tokio::test]
 async fn it_is_halted_between_two_calls() {
     let world = World::new().await;
