@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 import struct
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness import recorded
-from harness.code import INSTALLING_SECONDS, SETTINGS
+from harness.code import (
+    INSTALLING_SECONDS,
+    SETTINGS,
+    TOOL,
+    TOOLS,
+    executed,
+    logs_of,
+    program,
+    sessions_of,
+)
 from harness.scripted import Answer, Call, Seen
 from harness.sdk import httpx
 from harness.server import Adjutant
 from harness.story import MESSAGE, Story, outline
 
-TOOLS = [{"type": "code_interpreter"}]
-TOOL = "code_interpreter"
 Connect = Callable[[Adjutant], Story]
 
 pytestmark = pytest.mark.timeout(INSTALLING_SECONDS)
@@ -34,21 +39,6 @@ def server(servers: Any, db: str) -> Adjutant:
 @pytest.fixture
 def tutor(story: Story) -> Any:
     return story.assistant(tools=TOOLS)
-
-
-def program(*lines: str) -> dict[str, str]:
-    return {"code": "\n".join(lines)}
-
-
-def executed(story: Story, run: Any) -> list[tuple[str, str]]:
-    """Each program of a run with its logs."""
-    steps = [step for step in story.steps(run) if step.type == "tool_calls"]
-    calls = [call.code_interpreter for step in steps for call in step.step_details.tool_calls]
-    return [(call.input, logs_of(call)) for call in calls]
-
-
-def logs_of(call: Any) -> str:
-    return "".join(output.logs for output in call.outputs if output.type == "logs")
 
 
 def answers_to_model(story: Story) -> list[str]:
@@ -421,18 +411,6 @@ def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_b
         assert printed.endswith(logs)
         told = printed.startswith("[The session before was lost, ")
         assert told == ("a.txt" in code), printed
-
-
-def sessions_of(server: Adjutant) -> set[int]:
-    """The sessions of a server, by the processes that it has started for them."""
-    found = set()
-    for about in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):
-            parent = int(about.read_text().rsplit(")", 1)[1].split()[1])
-            line = (about.parent / "cmdline").read_bytes()
-            if parent == server.pid and b"/opt/kernel.py" in line:
-                found.add(int(about.parent.name))
-    return found
 
 
 @pytest.mark.once

@@ -72,7 +72,8 @@ impl App {
             config.search,
         );
         let search = Search::new(store.clone(), Arc::clone(&upstreams), &ingest, config.search);
-        let code = CodeInterpreter::new(&config.code_interpreter, &config.data, Arc::clone(&files));
+        let code =
+            CodeInterpreter::new(&config.code_interpreter, &config.data, store.clone(), Arc::clone(&files));
         let engine = Engine::new(
             store.clone(),
             Arc::clone(&files),

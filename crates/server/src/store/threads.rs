@@ -44,6 +44,17 @@ impl Reading {
     pub async fn thread(&mut self, id: &ThreadId) -> Result<Thread> {
         self.object(id, &[]).await
     }
+
+    /// Whether the thread is there.
+    pub async fn has_thread(&mut self, id: &ThreadId) -> Result<bool> {
+        let found: Option<(i64,)> =
+            sqlx::query_as("select position from threads where id = $1 and project = $2")
+                .bind(id.as_str())
+                .bind(self.project())
+                .fetch_optional(self.connection())
+                .await?;
+        Ok(found.is_some())
+    }
 }
 
 impl Writing {

@@ -27,7 +27,7 @@ use crate::config::{CodeEngine, CodeInterpreterConfig};
 use crate::fault::Result;
 use crate::files::{Files, Received};
 use crate::python::Listener;
-use crate::store::{Once, Project};
+use crate::store::{Once, Project, Store};
 use crate::upstream::chat::{ChatFunction, ChatTool};
 use rooms::Rooms;
 
@@ -40,6 +40,7 @@ const LONGEST_FILE: u64 = 512 << 20;
 /// Runs programs of the model.
 pub struct CodeInterpreter {
     setup: Setup,
+    store: Store,
     files: Arc<Files>,
     state: watch::Sender<State>,
 }
@@ -86,12 +87,13 @@ pub struct Place {
 
 impl CodeInterpreter {
     /// Starts nothing.
-    pub fn new(config: &CodeInterpreterConfig, data: &Path, files: Arc<Files>) -> Arc<Self> {
+    pub fn new(config: &CodeInterpreterConfig, data: &Path, store: Store, files: Arc<Files>) -> Arc<Self> {
         let state = match config.engine {
             CodeEngine::Off => State::Off,
             CodeEngine::Auto | CodeEngine::Native => State::Preparing,
         };
-        Arc::new(Self { setup: Setup::new(config, data), files, state: watch::Sender::new(state) })
+        let setup = Setup::new(config, data);
+        Arc::new(Self { setup, store, files, state: watch::Sender::new(state) })
     }
 
     /// Whether models are told of it. While it is being prepared they are: a call waits, and reads how that ended.
@@ -114,9 +116,7 @@ impl CodeInterpreter {
         let prepared = self.setup.engine(listener).await;
         let state = match &prepared {
             Ok(engine) => {
-                let CodeInterpreterConfig { sessions, spare_sessions, idle_seconds, .. } = self.setup.config;
-                let idle = Duration::from_secs(idle_seconds);
-                State::Ready(Rooms::new(Arc::clone(engine), sessions, spare_sessions, idle))
+                State::Ready(Rooms::new(Arc::clone(engine), self.store.clone(), &self.setup.config))
             }
             Err(fault) => State::Failed(format!("{fault:#}")),
         };

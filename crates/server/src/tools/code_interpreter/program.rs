@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use adjutant_sandbox::python::{Ended, Lost, Output, Refused, RunLimits};
+use adjutant_wire::FileId;
 use adjutant_wire::id::Id;
 use futures_util::TryStreamExt;
 use tokio::sync::{Notify, watch};
@@ -125,6 +126,7 @@ async fn run(tool: &CodeInterpreter, place: &Place, code: &str, shared: &Shared)
         let note = "[The session before was lost, with its variables and the files that it wrote. This is a new one.]\n";
         shared.give(Given::Text(note.to_owned()));
     }
+    remove_files(place, &mut room).await?;
     put_files(tool, place, &mut room, shared).await?;
     if shared.is_stopped() {
         return Ok(());
@@ -151,7 +153,11 @@ async fn run(tool: &CodeInterpreter, place: &Place, code: &str, shared: &Shared)
 async fn open(tool: &CodeInterpreter, place: &Place) -> Result<Open, String> {
     let whose = (place.project.clone(), place.thread.clone());
     tool.rooms().await?.open(&whose).await.map_err(|refusal| match refusal {
-        Refusal::Busy => "Too many programs are running. Try again in a moment.".to_owned(),
+        Refusal::Busy => {
+            tracing::warn!("a program was not run: all sessions, of which code_interpreter.sessions may be, are at work");
+            "[The program was not run: as many programs are running on this server as may. Try again in a moment.]"
+                .to_owned()
+        }
         Refusal::Unstarted(why) => {
             tracing::error!("no session of the code interpreter could be opened: {why}");
             "The code interpreter does not start; the server's log says why.".to_owned()
@@ -184,6 +190,27 @@ async fn ended(room: &mut Open, code: &str, limits: &RunLimits, shared: &Shared)
         () = shared.stopped() => interrupter.interrupt(),
     }
     running.await
+}
+
+/// Takes out of the thread's session what is none of its files any more. A session that holds on to one ends.
+async fn remove_files(place: &Place, room: &mut Open) -> Result<(), String> {
+    let is_there = |id: &FileId| place.files.iter().any(|file| file.id == *id);
+    let gone: Vec<FileId> = room.files.keys().filter(|id| !is_there(id)).cloned().collect();
+    for id in gone {
+        if let Err(lost) = remove_file(room, &id).await {
+            room.give_up();
+            return Err(lost_in_words(&lost));
+        }
+        room.files.remove(&id);
+    }
+    Ok(())
+}
+
+async fn remove_file(room: &mut Open, id: &FileId) -> Result<(), Lost> {
+    room.session()?.remove(id.as_str()).await.map_err(|refused| match refused {
+        Refused::File(why) => Lost(format!("a file that is gone could not be taken out of it ({why})")),
+        Refused::Lost(lost) => lost,
+    })
 }
 
 /// Puts those of the thread's files into its session that are not there yet. What cannot be put is said, and the program

@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use adjutant_sandbox::python::{Engine, Lost, Session, Unstarted};
 use adjutant_wire::{FileId, ThreadId};
-use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, Semaphore};
+use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::InputFile;
-use crate::store::Project;
+use crate::config::CodeInterpreterConfig;
+use crate::fault;
+use crate::store::{Project, Store};
 
 /// Imported ahead in every session: most programs begin with these, and they take their time.
 const IMPORTED: [&str; 3] = ["numpy", "pandas", "matplotlib"];
 
-/// How often idle sessions are looked for.
+/// How often sessions are looked for that are idle, or whose threads are gone.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(20);
 
 /// Whose session it is: a project's thread.
@@ -24,9 +26,10 @@ pub(super) type Whose = (Project, ThreadId);
 /// The sessions of all threads.
 pub(super) struct Rooms {
     engine: Arc<dyn Engine>,
+    store: Store,
     modules: Vec<String>,
-    /// The most sessions at once, without those that are held ready.
-    most: usize,
+    /// A session of a thread has one of these, so that there are never more than may be.
+    places: Arc<Semaphore>,
     /// How many are held ready.
     spares: usize,
     idle: Duration,
@@ -40,13 +43,19 @@ pub(super) struct Rooms {
 
 /// A thread's session, or the place for one.
 pub(super) struct Room {
-    session: Option<Session>,
+    session: Option<Housed>,
     /// The files that were put into it, with their names there.
     pub(super) files: BTreeMap<FileId, Option<String>>,
     /// Whether nothing was run in it yet.
     is_new: bool,
     before: Before,
     used_at: Instant,
+}
+
+/// A session in its place.
+struct Housed {
+    session: Session,
+    _place: OwnedSemaphorePermit,
 }
 
 /// What was there before a session.
@@ -74,19 +83,20 @@ pub(super) enum Refusal {
 }
 
 impl Rooms {
-    pub(super) fn new(engine: Arc<dyn Engine>, most: usize, spares: usize, idle: Duration) -> Arc<Self> {
+    pub(super) fn new(engine: Arc<dyn Engine>, store: Store, config: &CodeInterpreterConfig) -> Arc<Self> {
         let rooms = Arc::new(Self {
             engine,
+            store,
             modules: IMPORTED.map(str::to_owned).to_vec(),
-            most: most.max(1),
-            spares,
-            idle,
+            places: Arc::new(Semaphore::new(config.sessions.clamp(1, Semaphore::MAX_PERMITS))),
+            spares: config.spare_sessions,
+            idle: Duration::from_secs(config.idle_seconds),
             rooms: Mutex::default(),
             ready: AsyncMutex::default(),
             awaiting: Semaphore::new(1),
             used_at: Mutex::new(Instant::now()),
         });
-        tokio::spawn(close_idle(Arc::downgrade(&rooms)));
+        tokio::spawn(look_after(Arc::downgrade(&rooms)));
         rooms
     }
 
@@ -95,8 +105,9 @@ impl Rooms {
         let room = Arc::clone(self.rooms().entry(whose.clone()).or_default());
         let mut room = room.lock_owned().await;
         if room.session.is_none() {
-            self.make_space()?;
-            room.begin(self.session().await.map_err(Refusal::Unstarted)?);
+            let place = self.place().await?;
+            let session = self.session().await.map_err(Refusal::Unstarted)?;
+            room.begin(Housed { session, _place: place });
         }
         room.used_at = Instant::now();
         Ok(room)
@@ -159,18 +170,25 @@ impl Rooms {
         }
     }
 
-    /// Closes the session that was not used for longest, where there are too many.
-    fn make_space(&self) -> Result<(), Refusal> {
-        let rooms = self.rooms();
-        let mut waiting: Vec<_> =
-            rooms.values().filter_map(|room| Arc::clone(room).try_lock_owned().ok()).collect();
-        let at_work = rooms.len() - waiting.len();
-        waiting.retain(|room| room.session.is_some());
-        if at_work + waiting.len() < self.most + 1 {
-            return Ok(());
+    /// A place for one more session. Where all are taken, the session that was not used for longest gives way.
+    async fn place(&self) -> Result<OwnedSemaphorePermit, Refusal> {
+        loop {
+            if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+                return Ok(place);
+            }
+            let mut room = self.idlest().ok_or(Refusal::Busy)?;
+            if let Some(housed) = room.vacate() {
+                // Its place is free only when its memory is.
+                housed.session.close().await;
+            }
         }
-        let oldest = waiting.iter_mut().min_by_key(|room| room.used_at);
-        oldest.map(|room| room.end()).ok_or(Refusal::Busy)
+    }
+
+    /// The session that was not used for longest, of those that nobody works with.
+    fn idlest(&self) -> Option<Open> {
+        let rooms = self.rooms();
+        let idle = rooms.values().filter_map(|room| Arc::clone(room).try_lock_owned().ok());
+        idle.filter(|room| room.session.is_some()).min_by_key(|room| room.used_at)
     }
 
     fn rooms(&self) -> std::sync::MutexGuard<'_, HashMap<Whose, Arc<AsyncMutex<Room>>>> {
@@ -190,13 +208,28 @@ impl Rooms {
             self.ready.lock().await.clear();
         }
     }
+
+    /// Ends the sessions of threads that are gone: another process may have deleted them.
+    async fn end_left_behind(&self) -> fault::Result<()> {
+        let all: Vec<Whose> = self.rooms().keys().cloned().collect();
+        for whose in all {
+            let (project, thread) = &whose;
+            if !self.store.read(project).await?.has_thread(thread).await? {
+                self.forget(&whose);
+            }
+        }
+        Ok(())
+    }
 }
 
-async fn close_idle(rooms: std::sync::Weak<Rooms>) {
+async fn look_after(rooms: std::sync::Weak<Rooms>) {
     loop {
         tokio::time::sleep(BETWEEN_LOOKS).await;
         let Some(rooms) = rooms.upgrade() else { return };
         rooms.close_idle().await;
+        if let Err(fault) = rooms.end_left_behind().await {
+            tracing::error!("could not find out which sessions have lost their threads: {fault}");
+        }
     }
 }
 
@@ -213,7 +246,7 @@ impl Default for Room {
 }
 
 impl Room {
-    fn begin(&mut self, session: Session) {
+    fn begin(&mut self, session: Housed) {
         self.session = Some(session);
         self.files.clear();
         self.is_new = true;
@@ -221,9 +254,14 @@ impl Room {
 
     /// Ends the session. Whoever opens the next one is told.
     pub(super) fn end(&mut self) {
-        if self.session.take().is_some() {
-            self.before = Before::Lost;
-        }
+        drop(self.vacate());
+    }
+
+    /// Takes the session out to be ended.
+    fn vacate(&mut self) -> Option<Housed> {
+        let housed = self.session.take()?;
+        self.before = Before::Lost;
+        Some(housed)
     }
 
     /// Whether a file was put into it, under its name if it has one. A name that it has lost to another file it would
@@ -244,7 +282,8 @@ impl Room {
     /// # Errors
     /// Where it has ended since it was opened.
     pub(super) fn session(&mut self) -> Result<&mut Session, Lost> {
-        self.session.as_mut().ok_or_else(|| Lost("it has ended".to_owned()))
+        let housed = self.session.as_mut().ok_or_else(|| Lost("it has ended".to_owned()))?;
+        Ok(&mut housed.session)
     }
 
     /// Gives up a session that is lost, as whoever calls has been told.
