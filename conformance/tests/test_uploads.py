@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -159,22 +160,31 @@ def test_parts_come_in_any_order_and_at_once(http: httpx.Client, server: Adjutan
 
 
 @pytest.mark.once
-def test_of_two_completions_at_once_one_is_refused(http: httpx.Client) -> None:
+def test_of_completions_at_once_one_puts_the_parts_together(
+    servers: Any, own_server: Adjutant, ledger: Ledger
+) -> None:
+    """The others wait for it and copy nothing. Its part may be there still."""
+    http = http_client(own_server.base_url, ledger)
     piece = bytes(2_000_000)
     upload = begin(http, len(piece))
     part = add(http, upload, piece)
     with ThreadPoolExecutor(6) as clients:
         answers = list(clients.map(lambda _: complete(http, upload, part), range(6)))
     done = [answer for answer in answers if answer.status_code == 200]
+    assert len(servers.bytes_of(own_server)) <= 2
     assert len(done) == 1 and content(http, done[0]) == piece
-    assert {answer.status_code for answer in answers if answer is not done[0]} == {400}
+    refused = {refusal(answer)[:2] for answer in answers if answer is not done[0]}
+    assert refused == {(400, "Cannot complete upload with status 'completed'.")}
 
 
 # -- what is refused -------------------------------------------------------------------
 
 
 @pytest.mark.once
-def test_a_wrong_sum_changes_nothing(http: httpx.Client) -> None:
+def test_a_wrong_sum_changes_nothing(servers: Any, db: str, ledger: Ledger) -> None:
+    """Whoever comes next does not wait, though one who is silent has an hour here."""
+    server = servers.shared(db, ADJUTANT_RUNS_LEASE_SECONDS="3600")
+    http = http_client(server.base_url, ledger)
     upload = begin(http, 6)
     first, second = add(http, upload, b"abc"), add(http, upload, b"def")
     wrong = hashlib.md5(b"another").hexdigest()
@@ -269,11 +279,18 @@ def test_a_part_may_be_as_long_as_the_limit_and_no_longer(
 def test_what_is_missing_or_wrong_in_a_path(http: httpx.Client) -> None:
     unknown = "upload_" + "0" * 32
     part = {"files": {"data": ("x", b"x")}}
-    for path, options in (("parts", part), ("cancel", {}), ("complete", {"json": {"part_ids": ["part_1"]}})):
+    for path, options in (
+        ("parts", part),
+        ("cancel", {}),
+        ("complete", {"json": {"part_ids": ["part_1"]}}),
+    ):
         answer = http.post(f"/uploads/{unknown}/{path}", **options)
         assert refusal(answer)[:2] == (404, f"No upload found with id '{unknown}'.")
         assert http.post(f"/uploads/file-1/{path}", **options).status_code == 400
-    assert http.post(f"/uploads/{begin(http, 1)}/parts", files={"file": ("x", b"x")}).status_code == 400
+    assert (
+        http.post(f"/uploads/{begin(http, 1)}/parts", files={"file": ("x", b"x")}).status_code
+        == 400
+    )
 
 
 # -- what is left behind ---------------------------------------------------------------
@@ -314,6 +331,34 @@ def test_an_upload_goes_on_after_a_crash(
     second = add(http, upload, b"def")
     assert content(http, complete(http, upload, first, second)) == b"abcdef"
     one_file_is_left(servers, own_server)
+
+
+@pytest.mark.once
+def test_an_upload_is_completed_after_a_crash_in_the_middle_of_it(
+    servers: Any, db: str, ledger: Ledger
+) -> None:
+    """In the place of a part lies a pipe that nobody writes into, so that the server dies while it reads."""
+    server = servers.new(db, settings={"ADJUTANT_RUNS_LEASE_SECONDS": "2"})
+    http = http_client(server.base_url, ledger)
+    upload = begin(http, 6)
+    parts = [add(http, upload, b"abc")]
+    (first,) = servers.bytes_of(server)
+    parts.append(add(http, upload, b"def"))
+    as_it_was = first.rename(server.folder / "as-it-was")
+    os.mkfifo(first)
+    with ThreadPoolExecutor(1) as clients:
+        lost = clients.submit(complete, http, upload, *parts)
+        # Opened here once it is opened there.
+        with first.open("wb"):
+            server.kill()
+            with pytest.raises(httpx.TransportError):
+                lost.result()
+    as_it_was.rename(first)
+    server.start()
+    http = http_client(server.base_url, ledger)
+    assert content(http, complete(http, upload, *parts)) == b"abcdef"
+    one_file_is_left(servers, server)
+    server.stop()
 
 
 @pytest.mark.once

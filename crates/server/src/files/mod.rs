@@ -154,6 +154,11 @@ impl Incoming {
         Ok(self.blob.write(piece).await?)
     }
 
+    /// The key that they will have.
+    pub fn key(&self) -> &str {
+        &self.claim.key
+    }
+
     /// How many bytes came so far.
     pub fn bytes(&self) -> i64 {
         self.bytes

@@ -1,5 +1,7 @@
 //! Uploads: parts in any order, put together once.
 
+use std::time::Duration;
+
 use adjutant_wire as wire;
 use adjutant_wire::id::Id;
 use adjutant_wire::uploads::{CompleteUpload, CreateUpload, Part, Upload, UploadStatus};
@@ -7,10 +9,13 @@ use adjutant_wire::{PartId, UploadId};
 use futures_util::TryStreamExt;
 use md5::{Digest, Md5};
 
-use super::{Files, Received};
+use super::{Files, Incoming, Received};
 use crate::fault::Result;
 use crate::ids::fresh;
 use crate::store::{Once, Project, StoredPart};
+
+/// How often a request looks whether another one has put an upload together.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(200);
 
 impl Files {
     /// Begins an upload.
@@ -50,7 +55,8 @@ impl Files {
         Ok(part)
     }
 
-    /// Puts the parts together in the order that is asked for, and makes them a file.
+    /// Puts the parts together in the order that is asked for, and makes them a file. Of several requests at once one
+    /// does so; the others wait for what becomes of it.
     ///
     /// # Errors
     /// 404 where there is no upload; 400 where it is complete or cancelled, a part is not its own, or length or
@@ -62,12 +68,45 @@ impl Files {
         let parts = in_order(reading.parts(id).await?, &asked.part_ids)?;
         drop(reading);
         check_length(&upload, &parts)?;
-        let (received, md5) = self.put_together(&parts).await?;
-        if let Some(expected) = &asked.md5 {
+        let incoming = self.receive().await?;
+        let key = incoming.key().to_owned();
+        self.begin_completing(project, id, &key).await?;
+        let completed = self.complete_alone(project, id, &parts, asked.md5.as_deref(), incoming).await;
+        if completed.is_err() {
+            let mut tx = self.store.write(project).await?;
+            tx.stop_completing(id, &key).await?;
+            tx.commit().await?;
+        }
+        completed
+    }
+
+    /// Waits until no other request puts the upload together.
+    async fn begin_completing(&self, project: &Project, id: &UploadId, key: &str) -> Result<()> {
+        loop {
+            let mut tx = self.store.write(project).await?;
+            tx.lock_upload(id, self.clock.seconds()).await?.must_be_pending("complete")?;
+            if tx.begin_completing(id, key, self.clock.milliseconds()).await? {
+                return tx.commit().await;
+            }
+            drop(tx);
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    async fn complete_alone(
+        &self,
+        project: &Project,
+        id: &UploadId,
+        parts: &[StoredPart],
+        expected_md5: Option<&str>,
+        incoming: Incoming,
+    ) -> Result<Upload> {
+        let (received, md5) = self.put_together(parts, incoming).await?;
+        if let Some(expected) = expected_md5 {
             check_md5(expected, &md5)?;
         }
         let mut tx = self.store.write(project).await?;
-        // Another request may have completed or cancelled it meanwhile.
+        // It may have been cancelled meanwhile.
         let mut upload = tx.lock_upload(id, self.clock.seconds()).await?;
         upload.must_be_pending("complete")?;
         tx.complete_upload(&mut upload, fresh(), received.key()).await?;
@@ -77,12 +116,11 @@ impl Files {
     }
 
     /// The parts one after the other as one blob, and its MD5.
-    async fn put_together(&self, parts: &[StoredPart]) -> Result<(Received, String)> {
-        let mut incoming = self.receive().await?;
+    async fn put_together(&self, parts: &[StoredPart], mut incoming: Incoming) -> Result<(Received, String)> {
         let mut md5 = Md5::new();
         for part in parts {
             let Some(mut content) = self.blobs.read(&part.blob).await? else {
-                // Cancelled or completed by another request, which the caller would find out as well.
+                // Another request has ended it, which the caller would find out as well.
                 return Err(ended_meanwhile().into());
             };
             while let Some(piece) = content.try_next().await? {

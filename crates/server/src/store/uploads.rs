@@ -111,6 +111,36 @@ impl Writing {
         Ok(())
     }
 
+    /// Gives a locked upload to whoever puts its parts together under this key. False while another one has it, which
+    /// is as long as that one's key is kept.
+    pub async fn begin_completing(&mut self, id: &UploadId, blob: &str, now: i64) -> Result<bool> {
+        let given = sqlx::query(
+            "update uploads set completing = $1 where id = $2 and project = $3 and (completing is null or not exists \
+             (select 1 from loose_blobs where blob = completing and condemned = 0 and due_at > $4))",
+        )
+        .bind(blob)
+        .bind(id.as_str())
+        .bind(self.project())
+        .bind(now)
+        .execute(self.connection())
+        .await?
+        .rows_affected();
+        Ok(given == 1)
+    }
+
+    /// Takes an upload back from whoever failed to put it together under this key.
+    pub async fn stop_completing(&mut self, id: &UploadId, blob: &str) -> Result<()> {
+        sqlx::query(
+            "update uploads set completing = null where id = $1 and project = $2 and completing = $3",
+        )
+        .bind(id.as_str())
+        .bind(self.project())
+        .bind(blob)
+        .execute(self.connection())
+        .await?;
+        Ok(())
+    }
+
     /// Makes a locked upload the file that it has become, whose bytes are under this key, and lets its parts go.
     pub async fn complete_upload(
         &mut self,
