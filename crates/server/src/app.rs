@@ -46,6 +46,8 @@ pub struct App {
     pub download_uploads: bool,
     /// Whether the header that asks for version 2 must be there.
     pub require_beta_header: bool,
+    /// Whether the Playground is shown to browsers.
+    pub playground: bool,
     /// Whether threads can be listed, exported and imported over HTTP, which OpenAI's could not.
     pub thread_listing: bool,
     /// What becomes of requests that would add to a busy thread, unless they say it themselves.
@@ -97,6 +99,7 @@ impl App {
             file_bytes: config.file_bytes,
             download_uploads: config.download_uploads,
             require_beta_header: config.require_beta_header,
+            playground: config.playground,
             thread_listing: config.thread_listing,
             busy_threads: config.runs.busy_threads,
             keepalive: Duration::from_secs(config.runs.keepalive_seconds),

@@ -26,6 +26,7 @@ pub struct Config {
     pub file_bytes: i64,
     pub download_uploads: bool,
     pub require_beta_header: bool,
+    pub playground: bool,
     pub thread_listing: bool,
     pub strict_models: bool,
     pub default_model: String,

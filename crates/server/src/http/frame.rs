@@ -7,7 +7,9 @@ use std::time::Duration;
 use adjutant_wire as wire;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, ORIGIN};
+use axum::http::header::{
+    CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use axum::middleware::Next;
@@ -44,6 +46,8 @@ pub(super) async fn frame(State(app): State<App>, request: Request, next: Next) 
     insert(REQUEST_ID, &id);
     insert(PROCESSING, &elapsed.as_millis().to_string());
     insert(VERSION, "2020-10-01");
+    // What it says is JSON or bytes, no browser shall take for a page.
+    insert(X_CONTENT_TYPE_OPTIONS, "nosniff");
     insert(ORGANIZATION, project.as_ref().map_or("default", |project| project.as_str()));
     let status = response.status().as_u16();
     tracing::debug!(request.id = %id, status, "{method} {path} answered {status} in {elapsed:?}");

@@ -10,6 +10,7 @@ mod frame;
 mod messages;
 mod models;
 mod once;
+mod playground;
 mod runs;
 mod steps;
 mod stream;
@@ -111,8 +112,8 @@ pub fn router(app: App) -> Router {
         .route("/uploads/{upload_id}/complete", post(uploads::complete))
         .route("/uploads/{upload_id}/cancel", post(uploads::cancel));
     let api = assistants_api.merge(models_api).merge(vector_stores_api).merge(files_api);
-    let streamed = streamed(&app);
-    Router::new()
+    let (streamed, with_playground) = (streamed(&app), app.playground);
+    let all = Router::new()
         .nest("/v1", api.clone())
         // Azure's clients say so, with and without a version in the path.
         .nest("/openai/v1", api.clone())
@@ -129,7 +130,8 @@ pub fn router(app: App) -> Router {
         .layer(frame::cors(&app))
         .layer(CatchPanicLayer::custom(frame::panicked))
         .layer(from_fn_with_state(app.clone(), frame::frame))
-        .with_state(app)
+        .with_state(app);
+    if with_playground { playground::in_front_of(all) } else { all }
 }
 
 /// Routes whose bodies are longer than what is read before anything is decided.
