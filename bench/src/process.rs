@@ -141,8 +141,6 @@ fn command(program: &PathBuf, options: &Options, upstream: SocketAddr, data: &Pa
         command.args(["--database-url", url]);
     }
     command.args(&options.server_arguments).env("ADJUTANT_API_KEYS", KEY);
-    // So that long threads can be imported.
-    command.env("ADJUTANT_THREAD_LISTING", "true");
     command
 }
 

@@ -9,15 +9,8 @@ import pytest
 
 from harness.ledger import Ledger
 from harness.sdk import http_client, httpx
-from harness.server import Adjutant
 
 pytestmark = pytest.mark.once
-LISTING = {"ADJUTANT_THREAD_LISTING": "true"}
-
-
-@pytest.fixture
-def server(servers: Any, db: str) -> Adjutant:
-    return servers.shared(db, **LISTING)
 
 
 @pytest.fixture
@@ -38,12 +31,13 @@ def found(http: httpx.Client, *, page: dict[str, Any] | None = None, **metadata:
 
 
 def test_openai_had_no_list_of_threads(servers: Any, db: str, ledger: Ledger) -> None:
-    """So there is none unless the setting says so; nor export and import."""
-    ordinary = http_client(servers.shared(db).base_url, ledger)
-    listed = ordinary.get("/threads")
+    """So there is none where the setting says so; nor export and import."""
+    without = servers.shared(db, ADJUTANT_THREAD_LISTING="false")
+    as_openai = http_client(without.base_url, ledger)
+    listed = as_openai.get("/threads")
     assert (listed.status_code, listed.json()["error"]["code"]) == (405, "method_not_supported")
-    assert ordinary.get("/threads/export").status_code == 400
-    assert ordinary.post("/threads/import", json={}).status_code == 400
+    assert as_openai.get("/threads/export").status_code == 400
+    assert as_openai.post("/threads/import", json={}).status_code == 400
 
 
 def test_threads_are_listed_newest_first(http: httpx.Client, label: str) -> None:
@@ -176,7 +170,7 @@ def test_no_project_sees_anothers_threads(
     config = "".join(
         f'[[keys]]\nkey = "key-of-{name}-project"\nproject = "{name}"\n' for name in ("one", "two")
     )
-    server = servers.new(db, settings=LISTING, config=config)
+    server = servers.new(db, config=config)
     one, two = (
         http_client(server.base_url, ledger, f"key-of-{name}-project") for name in ("one", "two")
     )

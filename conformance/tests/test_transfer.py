@@ -21,7 +21,7 @@ Connect = Callable[[Adjutant], Story]
 
 @pytest.fixture
 def open_server(servers: Any, db: str) -> Adjutant:
-    return servers.new(db, settings={"ADJUTANT_THREAD_LISTING": "true"})
+    return servers.new(db)
 
 
 @pytest.fixture
@@ -31,12 +31,6 @@ def client(open_server: Adjutant) -> httpx.Client:
 
 def ids(answer: Any) -> list[str]:
     return [thread["id"] for thread in answer.json()["data"]]
-
-
-def test_there_is_no_listing_unless_it_is_switched_on(http: httpx.Client) -> None:
-    assert http.get("/threads").status_code == 405
-    # The path is then a thread's, and no thread begins so.
-    assert http.get("/threads/export").status_code == 400
 
 
 def test_threads_are_listed_by_page_and_by_metadata(client: httpx.Client) -> None:
@@ -87,7 +81,7 @@ def test_an_export_holds_everything_and_goes_into_another_server(
     kinds = Counter(line["object"] for line in lines)
     assert kinds["assistant"] == 1 and kinds["thread"] == 1
     assert kinds["thread.message"] >= 2 and kinds["thread.run"] >= 1
-    other = servers.new(db, settings={"ADJUTANT_THREAD_LISTING": "true"})
+    other = servers.new(db)
     with httpx.Client(base_url=other.base_url, timeout=30) as there:
         text = "\n".join(json.dumps(line) for line in lines)
         first = there.post("/threads/import", content=text).json()
