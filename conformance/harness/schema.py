@@ -65,6 +65,7 @@ ROUTES: list[tuple[str, str, str]] = [
 OURS: list[tuple[str, str, str]] = [
     ("GET", r"/threads", "ListThreadsResponse"),
     ("POST", r"/threads/import", "ImportReport"),
+    ("GET", r"/threads/[^/]+/runs/[^/]+/model_requests", "ListModelRequestsResponse"),
 ]
 EXPORTED = "/threads/export"
 DOWNLOADED = re.compile(r"/v1/files/[^/]+/content")
@@ -119,7 +120,7 @@ def _files_may_be_for_evals(schemas: Json) -> None:
 
 
 def _ours_have_schemas_too(schemas: Json) -> None:
-    """The document knows neither a list of threads nor the report of an import."""
+    """The document knows no list of threads, no report of an import, no requests to models."""
     listed = {**schemas["ListRunsResponse"], "properties": {}}
     listed["properties"] = {**schemas["ListRunsResponse"]["properties"]}
     listed["properties"]["data"] = {
@@ -137,6 +138,18 @@ def _ours_have_schemas_too(schemas: Json) -> None:
             "failed": count,
             "errors": {"type": "array", "items": error},
         }
+    )
+    text = {"type": "string", "minLength": 1}
+    request = _closed(
+        {
+            "object": {"const": "thread.run.model_request"},
+            "created_at": count,
+            **dict.fromkeys(("thread_id", "run_id", "upstream", "model"), text),
+            "body": {"type": ["object", "null"]},
+        }
+    )
+    schemas["ListModelRequestsResponse"] = _closed(
+        {"object": {"const": "list"}, "data": {"type": "array", "items": request}}
     )
 
 
@@ -278,12 +291,12 @@ OF_THE_CLIENT = {"metadata", "attributes", "parameters", "schema"}
 
 
 def page_problems(path: str, body: object) -> Iterable[str]:
-    """Pages name their first and last object; models have no pages."""
+    """Pages name their first and last object; some lists have no pages."""
     if not isinstance(body, dict) or body.get("object") != "list":
         return
-    if path == "/models":
+    if path == "/models" or path.endswith("/model_requests"):
         if list(body) != ["object", "data"]:
-            yield f"the list of models has keys {list(body)}"
+            yield f"a list without pages has keys {list(body)}"
         return
     ids = [item["id"] for item in body["data"]] or [None]
     told = [body.get("first_id"), body.get("last_id")]

@@ -43,7 +43,7 @@ def assets(page: httpx.Response) -> list[str]:
     ["/", "/assistants", "/assistants/asst_abc", "/threads/thread_abc?step=1", "/nowhere/at/all"],
 )
 def test_a_browser_gets_the_page_on_every_path_of_its_own(browser: httpx.Client, path: str) -> None:
-    """The app finds by the path what to show, so that a link may be shared and a page loaded again."""
+    """The app finds by the path what to show, so that a link can be shared."""
     page = browser.get(path)
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
@@ -54,7 +54,7 @@ def test_a_browser_gets_the_page_on_every_path_of_its_own(browser: httpx.Client,
 def test_what_no_browser_asks_for_stays_the_apis(
     browser: httpx.Client, http: httpx.Client, server: Adjutant
 ) -> None:
-    """A client whose base URL lacks `/v1` is told so in JSON; a browser finds no page below `/v1`."""
+    """Whose base URL lacks `/v1` is told so in JSON; a browser finds no page below `/v1`."""
     answers = [
         http.get(f"{server.address}/assistants", headers={"accept": "application/json"}),
         http.post(f"{server.address}/", json={}),

@@ -1,5 +1,6 @@
 //! Runs.
 
+mod model_requests;
 mod requests;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -8,6 +9,7 @@ use serde_json::Value;
 use crate::tools::{Tool, ToolResources};
 use crate::{AssistantId, CallId, Metadata, RunId, ThreadId, UnixSeconds};
 
+pub use model_requests::{IncludeInRun, ModelRequest, ModelRequests};
 pub use requests::{CreateRun, CreateThreadAndRun, SubmitToolOutputs, ToolOutput};
 pub(crate) use requests::{REASONING_EFFORT, RESPONSE_FORMAT, TEMPERATURE, TOP_P};
 

@@ -100,7 +100,8 @@ fn is_filled<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error
     Ok(!Vec::<String>::deserialize(from)?.is_empty())
 }
 
-const INCLUDED: Shape = Shape::Enum(&["step_details.tool_calls[*].file_search.results[*].content"]);
+pub(crate) const INCLUDED: Shape =
+    Shape::Enum(&["step_details.tool_calls[*].file_search.results[*].content"]);
 
 impl Request for Include {
     const SHAPE: Shape =

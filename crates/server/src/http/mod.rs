@@ -57,6 +57,7 @@ pub fn router(app: App) -> Router {
         .route("/threads/{thread_id}/runs/{run_id}/cancel", post(runs::cancel))
         .route("/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", post(runs::submit_tool_outputs))
         .route("/threads/{thread_id}/runs/{run_id}/stream", get(runs::stream_events))
+        .route("/threads/{thread_id}/runs/{run_id}/model_requests", get(runs::model_requests))
         .route("/threads/{thread_id}/runs/{run_id}/steps", get(steps::list))
         .route("/threads/{thread_id}/runs/{run_id}/steps/{step_id}", get(steps::retrieve));
     if app.thread_listing {

@@ -2,7 +2,9 @@
 
 use adjutant_wire::list::{List, ListQuery};
 use adjutant_wire::messages::ModifyMetadata;
-use adjutant_wire::runs::{CreateRun, CreateThreadAndRun, Run, SubmitToolOutputs};
+use adjutant_wire::runs::{
+    CreateRun, CreateThreadAndRun, IncludeInRun, ModelRequests, Run, SubmitToolOutputs,
+};
 use adjutant_wire::steps::Include;
 use adjutant_wire::{Metadata, RunId, ThreadId};
 use axum::body::Body;
@@ -21,7 +23,7 @@ pub(super) async fn create(
     once: Once,
     OnBusyThread(busy): OnBusyThread,
     events: Events,
-    Query(include): Query<Include>,
+    Query(include): Query<IncludeInRun>,
     Path(thread): Path<ThreadId>,
     Json(mut new): Json<CreateRun>,
 ) -> Result<Response<Body>> {
@@ -30,7 +32,7 @@ pub(super) async fn create(
     let followed = events.take_over(&mut new.stream);
     let started = app.engine.create(&once, &thread, new).await?;
     if followed {
-        return follow(&app, &once.project, &started.run, Begin::Run, include).await;
+        return follow(&app, &once.project, &started.run, Begin::Run, include.shown).await;
     }
     Ok(answer(&app, started))
 }
@@ -39,7 +41,7 @@ pub(super) async fn create_with_thread(
     app: App,
     once: Once,
     events: Events,
-    Query(include): Query<Include>,
+    Query(include): Query<IncludeInRun>,
     Json(new): Json<CreateThreadAndRun>,
 ) -> Result<Response<Body>> {
     let (thread, mut run) = new.split();
@@ -48,7 +50,7 @@ pub(super) async fn create_with_thread(
     let started = app.engine.create_with_thread(&once, thread, run).await?;
     if followed {
         let begin = started.thread.as_ref().map_or(Begin::Run, Begin::Thread);
-        return follow(&app, &once.project, &started.run, begin, include).await;
+        return follow(&app, &once.project, &started.run, begin, include.shown).await;
     }
     Ok(answer(&app, started))
 }
@@ -129,6 +131,17 @@ pub(super) async fn retrieve(
     let mut store = app.store.read(&project).await?;
     store.thread(&thread).await?;
     Ok(polled(store.run(&thread, &id).await?))
+}
+
+/// What the run's model was asked, where `include[]=model_requests` created it. Ours; OpenAI showed it to nobody.
+pub(super) async fn model_requests(
+    app: App,
+    Caller(project): Caller,
+    Path((thread, id)): Path<(ThreadId, RunId)>,
+) -> Result<Json<ModelRequests>> {
+    let mut store = app.store.read(&project).await?;
+    let run = store.run(&thread, &id).await?;
+    Ok(Json(ModelRequests { object: "list".to_owned(), data: store.model_requests(&run).await? }))
 }
 
 pub(super) async fn modify(

@@ -66,6 +66,8 @@ pub(super) struct Executor {
     pub(super) changed: watch::Receiver<()>,
     /// What those see who follow the run.
     pub(super) live: Arc<Live>,
+    /// Whether what the model is asked is kept.
+    pub(super) keeps_requests: bool,
     /// Whether the model has read what its programs gave in this run or in earlier ones.
     pub(super) has_read_code: bool,
     /// What this worker has kept of what the run's programs gave.
@@ -81,7 +83,7 @@ pub(super) async fn execute(
     live: Arc<Live>,
 ) {
     listener.flush().await;
-    let Claimed { lease, run, position } = claimed;
+    let Claimed { lease, run, position, keeps_requests } = claimed;
     let mut executor = Executor {
         engine,
         next_position: position + 1,
@@ -93,6 +95,7 @@ pub(super) async fn execute(
         listener,
         changed,
         live,
+        keeps_requests,
         has_read_code: false,
         kept: Kept::default(),
     };

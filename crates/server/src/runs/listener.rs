@@ -25,10 +25,13 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    /// A listener and the stream that its client reads.
-    pub(super) fn attached(include: Include) -> (Self, mpsc::Receiver<Bytes>) {
+    /// A listener, and the stream that its client reads if it asked for one.
+    pub(super) fn of(streamed: bool, include: Include) -> (Self, Option<mpsc::Receiver<Bytes>>) {
+        if !streamed {
+            return (Self::default(), None);
+        }
         let (to, stream) = mpsc::channel(PIECES_WAITING);
-        (Self { to: Some(to), include, frames: Vec::new() }, stream)
+        (Self { to: Some(to), include, frames: Vec::new() }, Some(stream))
     }
 
     /// Takes an event to be sent with the next flush. Call it only for what is stored already, or will

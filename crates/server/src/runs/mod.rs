@@ -16,6 +16,7 @@ mod logs;
 mod machine;
 mod prompt;
 mod replay;
+mod requests;
 mod tokens;
 mod turn;
 mod worker;
@@ -30,7 +31,7 @@ use adjutant_wire::assistants::Assistant;
 use adjutant_wire::events::Event;
 use adjutant_wire::messages::{Attachment, CreateMessage, Message};
 use adjutant_wire::runs::{CreateRun, RequiredAction, Run, RunStatus, SubmitToolOutputs, ToolOutput};
-use adjutant_wire::steps::{CalledTool, Include, Step, StepDetails, StepStatus};
+use adjutant_wire::steps::{CalledTool, Step, StepDetails, StepStatus};
 use adjutant_wire::threads::{CreateThread, Thread};
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
 use anyhow::{Context, anyhow};
@@ -186,11 +187,14 @@ impl Engine {
         // commit. The client sees the states in their order all the same.
         let mut run = queued.clone();
         machine::start(&mut run, now).map_err(anyhow::Error::from)?;
-        let claimed = tx.add_run(lock, &run, &self.owner, self.lease_end()).await?;
+        let mut claimed = tx.add_run(lock, &run, &self.owner, self.lease_end()).await?;
+        if include.model_requests {
+            tx.keep_model_requests(&mut claimed).await?;
+        }
         tx.remember(once, &queued).await?;
         tx.commit().await?;
         self.search.wake();
-        let (mut listener, stream) = listening(streamed, include);
+        let (mut listener, stream) = Listener::of(streamed, include.shown);
         if let Some(thread) = &thread {
             listener.emit(&Event::ThreadCreated(thread));
         }
@@ -272,7 +276,7 @@ impl Engine {
         machine::start(&mut run, now).map_err(anyhow::Error::from)?;
         let claimed = tx.resume_run(&run, &self.owner, self.lease_end()).await?;
         tx.commit().await?;
-        let (mut listener, stream) = listening(new.stream, new.include);
+        let (mut listener, stream) = Listener::of(new.stream, new.include);
         listener.emit(&Event::Step(&step));
         listener.emit(&Event::Run(&queued));
         listener.emit(&Event::Run(&run));
@@ -435,14 +439,6 @@ fn milliseconds(duration: Duration) -> i64 {
 
 fn at_work_key(lease: &Lease) -> (RunId, i64) {
     (lease.run().clone(), lease.token())
-}
-
-fn listening(streamed: bool, include: Include) -> (Listener, Option<Stream>) {
-    if !streamed {
-        return (Listener::default(), None);
-    }
-    let (listener, stream) = Listener::attached(include);
-    (listener, Some(stream))
 }
 
 fn nothing_to_answer() -> wire::Error {

@@ -102,7 +102,9 @@ impl Executor {
 
     async fn hear(&mut self, turn: &mut Turn, request: ChatRequest) -> Result<(), Stop> {
         let engine = Arc::clone(&self.engine);
-        let mut answer = self.unless_stopped(engine.upstreams.ask(request)).await??;
+        let outgoing = self.unless_stopped(engine.upstreams.outgoing(request)).await??;
+        self.keep_request(&outgoing).await?;
+        let mut answer = self.unless_stopped(outgoing.send()).await??;
         while let Some(deltas) = self.listen(&mut answer).await? {
             for delta in deltas {
                 self.take(turn, delta).await?;

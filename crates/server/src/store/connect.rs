@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (2, "metadata and answers", include_str!("../../../../migrations/0002_metadata_and_answers.sql")),
     (3, "files", include_str!("../../../../migrations/0003_files.sql")),
     (4, "vector stores", include_str!("../../../../migrations/0004_vector_stores.sql")),
+    (5, "model requests", include_str!("../../../../migrations/0005_model_requests.sql")),
     (6, "completing uploads", include_str!("../../../../migrations/0006_completing_uploads.sql")),
 ];
 

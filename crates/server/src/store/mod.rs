@@ -17,6 +17,7 @@ mod full_text;
 mod ingest;
 mod labels;
 mod messages;
+mod model_requests;
 mod nearest;
 mod objects;
 mod reembed;

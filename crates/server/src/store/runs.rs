@@ -60,6 +60,8 @@ pub struct Claimed {
     pub run: Run,
     /// Its place in its thread; its steps and messages come after.
     pub position: i64,
+    /// Whether what its model is asked is kept.
+    pub keeps_requests: bool,
 }
 
 /// A lease that was renewed.
@@ -97,9 +99,9 @@ impl Store {
 
     async fn claim(&self, id: &str, owner: &str, now: i64, until: i64) -> Result<Option<Claimed>> {
         let mut open = self.writer.begin().await?;
-        let row: Option<(String, String, i64, i64)> = sqlx::query_as(
+        let row: Option<(String, String, i64, i64, i64)> = sqlx::query_as(
             "update runs set lease_owner = $1, lease_token = lease_token + 1, due_at = $2 \
-             where id = $3 and live = 1 and due_at <= $4 returning project, object, position, lease_token",
+             where id = $3 and live = 1 and due_at <= $4 returning project, object, position, lease_token, keeps_requests",
         )
         .bind(owner.to_owned())
         .bind(until)
@@ -108,10 +110,10 @@ impl Store {
         .fetch_optional(open.connection())
         .await?;
         open.commit().await?;
-        let Some((project, object, position, token)) = row else { return Ok(None) };
+        let Some((project, object, position, token, keeps_requests)) = row else { return Ok(None) };
         let run: Run = read(&object)?;
         let lease = Lease { run: run.id.clone(), project: Project::new(&project), token };
-        Ok(Some(Claimed { lease, run, position }))
+        Ok(Some(Claimed { lease, run, position, keeps_requests: keeps_requests == 1 }))
     }
 
     /// Extends all leases of the process `owner` at once, and tells which they are.
@@ -234,7 +236,7 @@ impl Writing {
             return Err(adjutant_wire::Error::invalid(message).into());
         }
         let lease = Lease { run: run.id.clone(), project: self.0.project.clone(), token: 1 };
-        Ok(Claimed { lease, run: run.clone(), position })
+        Ok(Claimed { lease, run: run.clone(), position, keeps_requests: false })
     }
 
     /// The run, kept from other writers until this transaction ends.
@@ -266,9 +268,9 @@ impl Writing {
 
     /// Stores a locked run that goes on after its client has answered, and claims it for `owner`.
     pub async fn resume_run(&mut self, run: &Run, owner: &str, until: i64) -> Result<Claimed> {
-        let (token, position): (i64, i64) = sqlx::query_as(
+        let (token, position, keeps_requests): (i64, i64, i64) = sqlx::query_as(
             "update runs set status = $1, object = $2, due_at = $3, lease_owner = $4, lease_token = lease_token + 1 \
-             where id = $5 and project = $6 returning lease_token, position",
+             where id = $5 and project = $6 returning lease_token, position, keeps_requests",
         )
         .bind(run.status.as_str())
         .bind(serde_json::to_string(run)?)
@@ -279,7 +281,7 @@ impl Writing {
         .fetch_one(self.connection())
         .await?;
         let lease = Lease { run: run.id.clone(), project: self.0.project.clone(), token };
-        Ok(Claimed { lease, run: run.clone(), position })
+        Ok(Claimed { lease, run: run.clone(), position, keeps_requests: keeps_requests == 1 })
     }
 
     /// Whether the lease still holds, and for which status. Holds the run until the transaction ends.

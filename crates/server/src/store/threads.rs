@@ -118,6 +118,7 @@ impl Writing {
         self.unlabel(lock.thread.as_str()).await?;
         self.forget_resources(lock.thread.as_str()).await?;
         for statement in [
+            "delete from model_requests where thread_id = $1 and project = $2",
             "delete from steps where thread_id = $1 and project = $2",
             "delete from messages where thread_id = $1 and project = $2",
             "delete from runs where thread_id = $1 and project = $2",

@@ -11,6 +11,7 @@ mod place;
 mod routing;
 mod server;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant_wire as wire;
@@ -28,7 +29,7 @@ pub use server::Patience;
 use crate::config::ToolProtocol;
 use answer::AnswerBody;
 use chat::{ChatDelta, ChatRequest};
-use place::{Place, Reached};
+use place::{Place, Reached, Upstream};
 use routing::Route;
 
 /// An answer of a model that is arriving.
@@ -56,12 +57,61 @@ impl Answer {
     }
 }
 
+/// A request to a model's server, as it will be sent.
+pub struct Outgoing {
+    upstream: Arc<Upstream>,
+    model: String,
+    reached: Reached,
+    body: Bytes,
+    emulated: Option<emulated::Parser>,
+    patience: Patience,
+}
+
+impl Outgoing {
+    /// The server's name in the configuration.
+    pub fn upstream(&self) -> &str {
+        &self.upstream.name
+    }
+
+    /// The model, as that server calls it.
+    pub fn model(&self) -> &str {
+        &self.model
+    }
+
+    /// What is sent. Keys are in headers, never in here.
+    ///
+    /// # Errors
+    /// None that is known of: it was written here.
+    pub fn json(&self) -> serde_json::Result<serde_json::Value> {
+        serde_json::from_slice(&self.body)
+    }
+
+    /// Sends it, and waits until the answer begins.
+    ///
+    /// # Errors
+    /// Where the server does not answer, after the configured number of tries.
+    pub async fn send(self) -> Result<Answer, UpstreamFault> {
+        let Self { upstream, reached, body, emulated, patience, .. } = self;
+        let body = server::ask(&upstream.client, &reached.endpoint, body, patience).await?;
+        Ok(Answer { body, _reached: reached, emulated })
+    }
+}
+
 impl Upstreams {
     /// Asks the model of this name, `request.model`, as clients know it.
     ///
     /// # Errors
-    /// Where no upstream answers, after the configured number of tries.
-    pub async fn ask(&self, mut request: ChatRequest) -> Result<Answer, UpstreamFault> {
+    /// As [`Self::outgoing`] and [`Outgoing::send`].
+    pub async fn ask(&self, request: ChatRequest) -> Result<Answer, UpstreamFault> {
+        self.outgoing(request).await?.send().await
+    }
+
+    /// Writes a request for the server that answers for its model's name. The built-in model is started, and
+    /// waits for it.
+    ///
+    /// # Errors
+    /// Where no upstream answers for the name, or the built-in model does not start.
+    pub async fn outgoing(&self, mut request: ChatRequest) -> Result<Outgoing, UpstreamFault> {
         let Route { upstream, model } = self.route(&request.model).await.ok_or_else(|| {
             UpstreamFault::lasting(format!("No model answers for the name `{}`.", request.model))
         })?;
@@ -77,8 +127,8 @@ impl Upstreams {
             }
         };
         let reached = upstream.reach().await?;
-        let body = server::ask(&upstream.client, &reached.endpoint, &request, self.patience).await?;
-        Ok(Answer { body, _reached: reached, emulated })
+        let body = server::body_for(&reached.endpoint, &request)?;
+        Ok(Outgoing { model: request.model, upstream, reached, body, emulated, patience: self.patience })
     }
 
     /// All models by name.

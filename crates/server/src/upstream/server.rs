@@ -70,13 +70,8 @@ struct StreamOptions {
     include_usage: bool,
 }
 
-/// Asks a model and waits until its answer begins, trying again where that may help.
-pub(super) async fn ask(
-    client: &reqwest::Client,
-    endpoint: &Endpoint,
-    request: &ChatRequest,
-    patience: Patience,
-) -> Result<AnswerBody, UpstreamFault> {
+/// A request as this server is sent it.
+pub(super) fn body_for(endpoint: &Endpoint, request: &ChatRequest) -> Result<Bytes, UpstreamFault> {
     let body = StreamedRequest {
         request,
         max_tokens: if endpoint.is_openai() { None } else { request.max_completion_tokens },
@@ -84,7 +79,16 @@ pub(super) async fn ask(
         stream_options: StreamOptions { include_usage: true },
     };
     let body = serde_json::to_vec(&body).map_err(|error| UpstreamFault::lasting(error.to_string()))?;
-    let body = Bytes::from(body);
+    Ok(Bytes::from(body))
+}
+
+/// Asks a model and waits until its answer begins, trying again where that may help.
+pub(super) async fn ask(
+    client: &reqwest::Client,
+    endpoint: &Endpoint,
+    body: Bytes,
+    patience: Patience,
+) -> Result<AnswerBody, UpstreamFault> {
     retrying(&endpoint.name, patience, || begin(client, endpoint, body.clone(), patience.idle)).await
 }
 

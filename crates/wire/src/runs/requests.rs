@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{ReasoningEffort, ResponseFormat, ToolChoice, TruncationStrategy};
+use super::{IncludeInRun, ReasoningEffort, ResponseFormat, ToolChoice, TruncationStrategy};
 use crate::error::Error;
 use crate::messages::{CreateMessage, MESSAGE};
 use crate::shape::{Field, Path, Request, Shape};
@@ -37,9 +37,9 @@ pub struct CreateRun {
     /// Whether the answer is a stream of events.
     #[serde(default)]
     pub stream: bool,
-    /// What that stream shows of steps; comes in the query.
+    /// What that stream shows of steps, and what is kept beside them; comes in the query.
     #[serde(skip)]
-    pub include: Include,
+    pub include: IncludeInRun,
     pub max_prompt_tokens: Option<u64>,
     pub max_completion_tokens: Option<u64>,
     #[serde(default)]
@@ -95,7 +95,7 @@ impl CreateThreadAndRun {
             temperature: self.temperature,
             top_p: self.top_p,
             stream: self.stream,
-            include: Include::default(),
+            include: IncludeInRun::default(),
             max_prompt_tokens: self.max_prompt_tokens,
             max_completion_tokens: self.max_completion_tokens,
             truncation_strategy: self.truncation_strategy,
