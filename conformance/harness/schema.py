@@ -153,6 +153,19 @@ def _ours_have_schemas_too(schemas: Json) -> None:
     )
 
 
+def _found_passages_may_be_explained(schemas: Json) -> None:
+    """Ours, where it is asked for: `test_passages.py` sees to it that it is not there else."""
+    text, score = {"type": "string"}, {"type": "number", "minimum": 0, "maximum": 1}
+    schemas["VectorStoreSearchResultItem"]["properties"]["explanation"] = _closed(
+        {
+            "query": text,
+            "keyword_score": score,
+            "vector_score": {"anyOf": [score, {"type": "null"}]},
+            "matched_words": {"type": "array", "items": text},
+        }
+    )
+
+
 def _closed(properties: Json) -> Json:
     required = list(properties)
     return {
@@ -181,6 +194,7 @@ AMENDMENTS: list[Callable[[Json], None]] = [
     _files_say_that_they_stay,
     _files_may_be_for_evals,
     _ours_have_schemas_too,
+    _found_passages_may_be_explained,
     _empty_lists_have_null_ids,
     _runs_may_have_as_many_tools_as_assistants,
     _stores_may_have_no_name,

@@ -15,12 +15,14 @@
 //! it close to 0.
 
 mod bm25;
+mod matched;
 mod meaning;
 
 use std::cmp::Ordering;
 use std::ops::Range;
 
 pub use bm25::{Bm25, Store, Term, terms};
+pub use matched::matched_words;
 pub use meaning::{KNOWN_ANSWERS, Meaning};
 
 /// What of the distance to 1 a chunk gains that all queries find as good as the one that finds it best.

@@ -14,6 +14,7 @@ pub mod list;
 pub mod messages;
 pub mod metadata;
 pub mod models;
+pub mod passages;
 pub mod patch;
 pub mod runs;
 pub mod search;

@@ -299,4 +299,7 @@ pub struct SearchResult {
     pub attributes: Attributes,
     /// The passage.
     pub content: Vec<crate::steps::FoundText>,
+    /// Why it was found, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<crate::passages::Explanation>,
 }

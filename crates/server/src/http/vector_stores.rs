@@ -3,12 +3,14 @@
 use adjutant_retrieval::rank::Weights;
 use adjutant_wire::VectorStoreId;
 use adjutant_wire::list::{List, ListQuery};
+use adjutant_wire::passages::{HowToSearch, HowToShow};
 use adjutant_wire::search::{Ranker, SearchStore};
 use adjutant_wire::steps::FoundText;
 use adjutant_wire::threads::Deleted;
 use adjutant_wire::vector_stores::{CreateVectorStore, ModifyVectorStore, Page, SearchResult, VectorStore};
 use axum::body::Body;
 use axum::http::Response;
+use axum::response::IntoResponse;
 
 use super::answer::polled;
 use super::extract::{Caller, InStore, Json, Path, Query};
@@ -83,6 +85,7 @@ pub(super) async fn search(
     app: App,
     Caller(project): Caller,
     Path(id): Path<VectorStoreId>,
+    Query(how): Query<HowToSearch>,
     Json(asked): Json<SearchStore>,
 ) -> Result<Json<Page<SearchResult>>> {
     let ranking = asked.ranking_options;
@@ -95,6 +98,7 @@ pub(super) async fn search(
             Ranker::None => Weights::MEANING,
             Ranker::Auto => weights(ranking.hybrid_search),
         },
+        explain: how.explain,
     };
     if asked.rewrite_query {
         question.queries = app.search.rewrite(&question.queries).await;
@@ -107,16 +111,22 @@ pub(super) async fn search(
         score: hit.score,
         attributes: hit.attributes,
         content: vec![FoundText::new(hit.text)],
+        explanation: hit.explanation,
     });
     Ok(Json(Page::of_results(question.queries, results.collect())))
 }
 
-/// The text of a file as it was read.
+/// The text of a file as it was read; or its passages, which are ours.
 pub(super) async fn content(
     app: App,
     Caller(project): Caller,
     Path(InStore { store, id }): Path<InStore>,
-) -> Result<Json<Page<FoundText>>> {
+    Query(how): Query<HowToShow>,
+) -> Result<Response<Body>> {
+    if how.passages {
+        let passages = app.search.passages(&project, &store, &id).await?;
+        return Ok(Json(Page::of_content(passages)).into_response());
+    }
     let text = app.search.content(&project, &store, &id).await?;
-    Ok(Json(Page::of_content(text.into_iter().map(FoundText::new).collect())))
+    Ok(Json(Page::of_content(text.into_iter().map(FoundText::new).collect())).into_response())
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::RwLock;
 
 use adjutant_retrieval::rank::{self, Bm25, Meaning, Scored, Weights};
+use adjutant_wire::passages::Explanation;
 
 use super::passage::Place;
 use super::snapshot::{Snapshot, handle, read};
@@ -32,8 +33,19 @@ struct Scope<'s> {
     filtered: bool,
 }
 
-/// What was found by one query, each with its score.
-type Found = HashMap<i64, f64>;
+/// What was found by one query.
+type Found = HashMap<i64, Score>;
+
+/// What a passage is worth, from 0 to 1.
+#[derive(Clone, Copy, Debug, Default)]
+struct Score {
+    /// By its words.
+    words: f64,
+    /// By its meaning, where that is known.
+    meaning: Option<f64>,
+    /// By both.
+    both: f64,
+}
 
 impl Search {
     /// The best passages of one store, best first.
@@ -62,7 +74,11 @@ impl Search {
             found.push(self.find_one(&scope, query, question.weights, &mut places).await?);
         }
         let best = rank::best(in_one(&found, &places, question.score_threshold), question.max_num_results);
-        self.hits(&scope, &best).await
+        let explanations = match question.explain {
+            true => self.explanations(&scope, &question.queries, &found, &best).await?,
+            false => HashMap::new(),
+        };
+        self.hits(&scope, &best, explanations).await
     }
 
     /// What one query finds.
@@ -90,8 +106,10 @@ impl Search {
             if cosines.is_empty() { Meaning::default() } else { self.meanings.of(&scope.key.model).await };
         let mut found = Found::with_capacity(candidates.len());
         for Candidate { id, place, words } in candidates {
-            let near = cosines.get(&id).map_or(0.0, |cosine| meaning.score(*cosine));
-            found.insert(id, rank::fused(weights, bm25.score(&words), near));
+            let words = bm25.score(&words);
+            let near = cosines.get(&id).map(|cosine| meaning.score(*cosine));
+            let both = rank::fused(weights, words, near.unwrap_or_default());
+            found.insert(id, Score { words, meaning: near, both });
             places.insert(id, Place::read(&place)?);
         }
         Ok(found)
@@ -174,7 +192,37 @@ impl Search {
         Ok(known)
     }
 
-    async fn hits(&self, scope: &Scope<'_>, best: &[Scored]) -> Result<Vec<Hit>> {
+    /// Why the best passages were found.
+    async fn explanations(
+        &self,
+        scope: &Scope<'_>,
+        queries: &[String],
+        found: &[Found],
+        best: &[Scored],
+    ) -> Result<HashMap<i64, Explanation>> {
+        let ids: Vec<i64> = best.iter().map(|scored| scored.chunk).collect();
+        let candidates = self.store.read(scope.project).await?.candidates(&ids).await?;
+        let explained = |Candidate { id, words, .. }: Candidate| {
+            let scores =
+                queries.iter().zip(found).filter_map(|(query, found)| Some((query, found.get(&id)?)));
+            let (query, score) = scores.max_by(|one, other| one.1.both.total_cmp(&other.1.both))?;
+            let explanation = Explanation {
+                query: query.clone(),
+                keyword_score: score.words,
+                vector_score: score.meaning,
+                matched_words: rank::matched_words(query, &words),
+            };
+            Some((id, explanation))
+        };
+        Ok(candidates.into_iter().filter_map(explained).collect())
+    }
+
+    async fn hits(
+        &self,
+        scope: &Scope<'_>,
+        best: &[Scored],
+        mut explanations: HashMap<i64, Explanation>,
+    ) -> Result<Vec<Hit>> {
         let ids: Vec<i64> = best.iter().map(|scored| scored.chunk).collect();
         let passages = self.store.read(scope.project).await?.passages(&ids).await?;
         let mut passages: BTreeMap<i64, _> =
@@ -195,6 +243,7 @@ impl Search {
                 text: passage.content,
                 page: place.page,
                 heading: place.heading,
+                explanation: explanations.remove(chunk),
             });
         }
         Ok(hits)
@@ -211,7 +260,8 @@ impl Scope<'_> {
 /// What several queries found, each passage once.
 fn in_one(found: &[Found], places: &HashMap<i64, Place>, threshold: f64) -> Vec<Scored> {
     let scored = |(id, place): (&i64, &Place)| {
-        let scores: Vec<f64> = found.iter().map(|found| found.get(id).copied().unwrap_or_default()).collect();
+        let scores: Vec<f64> =
+            found.iter().map(|found| found.get(id).copied().unwrap_or_default().both).collect();
         let score = rank::agreed(&scores);
         (score > 0.0 && score >= threshold).then(|| Scored {
             file: file_of(*id),

@@ -3,6 +3,7 @@
 //! [`Ingest`] brings files in, [`Search`] finds passages. What is worth how much is decided in the crate
 //! `adjutant-retrieval`, which knows neither files nor databases.
 
+mod content;
 mod enclosed;
 mod find;
 mod ingest;
@@ -19,9 +20,10 @@ use std::time::Duration;
 
 use adjutant_retrieval::rank::Weights;
 use adjutant_wire::id::Id;
+use adjutant_wire::passages::Explanation;
 use adjutant_wire::search::{Filter, HybridSearch};
 use adjutant_wire::vector_store_files::Attributes;
-use adjutant_wire::{FileId, UnixSeconds, VectorStoreId};
+use adjutant_wire::{UnixSeconds, VectorStoreId};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -34,14 +36,10 @@ use crate::fault::Result;
 use crate::store::{Project, Store, StoreKey};
 use crate::upstream::Upstreams;
 use meaning::Meanings;
-use passage::Place;
 use snapshot::Snapshots;
 
 /// How often files that are read in another process are looked at by those who wait for them.
 const LOOK: Duration = Duration::from_millis(500);
-
-/// Passages that are read at once where a whole file is shown.
-const PASSAGES: i64 = 256;
 
 /// What is looked for, and how much of it is wanted.
 #[derive(Clone, Debug, Default)]
@@ -56,6 +54,8 @@ pub struct Question {
     pub filter: Option<Filter>,
     /// How much words and meaning count.
     pub weights: Weights,
+    /// Whether each hit says why it was found.
+    pub explain: bool,
 }
 
 /// What a client's weights are to the ranking.
@@ -82,6 +82,8 @@ pub struct Hit {
     pub page: Option<u32>,
     /// The heading it stands under.
     pub heading: Option<String>,
+    /// Why it was found, where that was asked.
+    pub explanation: Option<Explanation>,
 }
 
 /// Searches vector stores.
@@ -186,37 +188,6 @@ impl Search {
                 tracing::warn!(store.id = %id, "could not note the use of vector store `{id}`: {fault}");
             }
         });
-    }
-
-    /// The text of a file as it was read, in parts.
-    ///
-    /// # Errors
-    /// 404 where it is not in the store.
-    pub async fn content(
-        &self,
-        project: &Project,
-        store: &VectorStoreId,
-        file: &FileId,
-    ) -> Result<Vec<String>> {
-        let mut reading = self.store.read(project).await?;
-        reading.store_key(store).await?;
-        let number = reading.vector_store_file_number(store, file).await?;
-        let (mut last, mut shown, mut parts) = (0, 0, Vec::new());
-        loop {
-            let passages = reading.next_passages(number, last, PASSAGES).await?;
-            let Some(end) = passages.last() else { return Ok(parts) };
-            last = end.id;
-            for passage in &passages {
-                let place = Place::read(&passage.place)?;
-                // What this passage repeats of the one before was shown with it.
-                let again = shown.max(place.characters.start) - place.characters.start;
-                let new: String = passage.content.chars().skip(again).collect();
-                shown = shown.max(place.characters.end);
-                if !new.is_empty() {
-                    parts.push(new);
-                }
-            }
-        }
     }
 
     /// Waits until no file of these stores is being read any more, at most for so long. A store that is missing

@@ -361,6 +361,7 @@ mod tests {
 
     fn result(text: &str) -> FileSearchResult {
         found(Hit {
+            explanation: None,
             file_id: "file-1".into(),
             file_name: "a.txt".into(),
             score: 0.5,
