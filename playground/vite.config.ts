@@ -1,0 +1,23 @@
+import react from "@vitejs/plugin-react"
+import { defineConfig } from "vitest/config"
+
+// `npm run dev` serves the app with hot reloading and sends /v1 to a server that runs already.
+const server = process.env.ADJUTANT_URL ?? "http://127.0.0.1:8080"
+
+export default defineConfig({
+  plugins: [react()],
+  // Mantine and the code editor write <style> elements. The server puts a fresh value in the place of this word each
+  // time it serves index.html, and names it in style-src; the app reads it from the <meta> that Vite adds.
+  html: { cspNonce: "CSP_NONCE" },
+  server: {
+    // The server refuses pages of other origins, and to it the development server is one.
+    proxy: { "/v1": { target: server, changeOrigin: true, headers: { origin: server } } },
+  },
+  build: {
+    target: "es2023",
+    // A fault that a user reports should name our lines; maps are made but not shipped.
+    sourcemap: false,
+    chunkSizeWarningLimit: 600,
+  },
+  test: { include: ["src/**/*.test.{ts,tsx}"] },
+})
