@@ -1,0 +1,255 @@
+import { conversation, type Entry, SUPERSEDED } from "./conversation"
+import type { Message, Run, StreamEvent } from "./objects"
+import {
+  cancelRun,
+  createMessage,
+  deleteMessage,
+  type Events,
+  fetchTranscript,
+  followRun,
+  type NewMessage,
+  setRunMetadata,
+  startRun,
+  submitOutputs,
+  type ToolOutput,
+} from "./requests"
+import { EMPTY, heard, liveRun, preceded, stored, type Transcript, without } from "./transcript"
+
+/** An event of a run's stream, and when it came, in milliseconds of `Date.now`. */
+export interface Arrival {
+  readonly at: number
+  readonly event: StreamEvent
+}
+
+export interface Snapshot {
+  readonly transcript: Transcript
+  readonly hasEarlier: boolean
+  /** Whether the thread has been read. */
+  readonly isLoaded: boolean
+  /** Whether something is being asked of the server: a run streams, or messages change. */
+  readonly isBusy: boolean
+  readonly fault: SessionFault | null
+  /** What the streams of this session have told, by run. */
+  readonly arrivals: ReadonlyMap<string, readonly Arrival[]>
+}
+
+export interface SessionFault {
+  readonly error: unknown
+  readonly again: () => void
+}
+
+const NOTHING: Snapshot = {
+  transcript: EMPTY,
+  hasEarlier: false,
+  isLoaded: false,
+  isBusy: false,
+  fault: null,
+  arrivals: new Map(),
+}
+
+/** What is heard is shown this often: more would cost more than eyes can follow. */
+const FRAME_MS = 40
+/** A stream that breaks off is taken up again this often, each time after as long a pause. */
+const RESUMPTIONS = 5
+const PAUSE_MS = 1_000
+
+/**
+ * One thread as it is shown: read once, and kept up to date by what this session does to it. A run goes on at the
+ * server when the session is closed; one that is opened on a thread with a run at work listens to the rest of it.
+ */
+export class ThreadSession {
+  readonly thread: string
+  #snapshot = NOTHING
+  #listeners = new Set<() => void>()
+  #closing = new AbortController()
+  #waiting: Arrival[] = []
+  #frame: ReturnType<typeof setTimeout> | undefined
+
+  constructor(thread: string) {
+    this.thread = thread
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  readonly snapshot = (): Snapshot => this.#snapshot
+
+  open(): void {
+    this.#closing = new AbortController()
+    void this.#attempt(async (signal) => {
+      const { transcript, hasEarlier } = await fetchTranscript(this.thread, EMPTY, signal)
+      this.#show({ transcript, hasEarlier, isLoaded: true })
+      const run = liveRun(transcript)
+      if (run && run.status !== "requires_action") await this.#follow(run, signal)
+    })
+  }
+
+  close(): void {
+    this.#closing.abort()
+    clearTimeout(this.#frame)
+    this.#frame = undefined
+    this.#waiting = []
+  }
+
+  showEarlier(): Promise<void> {
+    return this.#attempt(async (signal) => {
+      const { transcript } = this.#snapshot
+      const page = await fetchTranscript(this.thread, transcript, signal)
+      this.#show({ transcript: preceded(transcript, page.transcript), hasEarlier: page.hasEarlier })
+    })
+  }
+
+  /** Adds a message, and lets the assistant answer. True once the message is stored. */
+  async send(message: NewMessage, assistant: string): Promise<boolean> {
+    let isStored = false
+    await this.#attempt(async () => {
+      this.#put(await createMessage(this.thread, message))
+      isStored = true
+    })
+    if (isStored) void this.run(assistant)
+    return isStored
+  }
+
+  run(assistant: string): Promise<void> {
+    return this.#attempt((signal) => this.#hear(() => startRun(this.thread, assistant, signal), signal))
+  }
+
+  submit(run: Run, outputs: readonly ToolOutput[]): Promise<void> {
+    return this.#attempt((signal) => this.#hear(() => submitOutputs(run, outputs, signal), signal))
+  }
+
+  stop(): void {
+    const run = liveRun(this.#snapshot.transcript)
+    if (!run) return
+    const isHeard = this.#snapshot.isBusy
+    const cancelling = async () => this.#put(await cancelRun(run))
+    if (isHeard) {
+      // The stream that is being heard tells how it ends.
+      cancelling().catch((error: unknown) => this.#fail(error, () => this.stop()))
+    } else {
+      void this.#attempt(async (signal) => {
+        await cancelling()
+        await this.#follow(run, signal)
+      })
+    }
+  }
+
+  /** Says something else in place of a message, and discards all that followed. */
+  async resend(message: Message, changed: NewMessage, assistant: string): Promise<void> {
+    const isFrom = (entry: Entry) => entry.kind === "message" && entry.message.id === message.id
+    if (await this.#discardFrom(isFrom)) await this.send(changed, assistant)
+  }
+
+  /** Lets what a run answered be answered once more, and discards its answer and all that followed. */
+  async askAgain(run: Run, assistant: string): Promise<void> {
+    const isFrom = (entry: Entry) => entry.kind === "answer" && entry.run.id === run.id
+    if (await this.#discardFrom(isFrom)) await this.run(assistant)
+  }
+
+  /** Deletes the newest first, so that whatever breaks off between leaves a thread that makes sense. */
+  async #discardFrom(isFrom: (entry: Entry) => boolean): Promise<boolean> {
+    let isDone = false
+    await this.#attempt(async () => {
+      const entries = conversation(this.#snapshot.transcript)
+      const from = entries.findIndex(isFrom)
+      const discarded = from < 0 ? [] : entries.slice(from)
+      for (const message of discarded.flatMap(messagesOf).toReversed()) {
+        await deleteMessage(message)
+        this.#show({ transcript: without(this.#snapshot.transcript, message.id) })
+      }
+      for (const run of discarded.flatMap((entry) => (entry.kind === "answer" ? [entry.run] : []))) {
+        this.#put(await setRunMetadata(run, { ...run.metadata, [SUPERSEDED]: "true" }))
+      }
+      isDone = true
+    })
+    return isDone
+  }
+
+  async #attempt(action: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    const { signal } = this.#closing
+    this.#show({ isBusy: true, fault: null })
+    try {
+      await action(signal)
+      if (!signal.aborted) this.#show({ isBusy: false })
+    } catch (error) {
+      if (signal.aborted) return
+      // Of a run at work, what matters is how it goes on; to ask for it once more would be refused.
+      const isAtWork = liveRun(this.#snapshot.transcript) !== undefined
+      this.#fail(error, () => (isAtWork ? this.open() : void this.#attempt(action)))
+    }
+  }
+
+  #fail(error: unknown, again: () => void): void {
+    this.#show({ isBusy: false, fault: { error, again } })
+  }
+
+  #follow(run: Run, signal: AbortSignal): Promise<void> {
+    this.#forgetArrivals(run)
+    return this.#hear(() => followRun(run, signal), signal)
+  }
+
+  /** Hears a stream to its end; one that breaks off before its run has ended is taken up again. */
+  async #hear(listen: () => Promise<Events>, signal: AbortSignal): Promise<void> {
+    await this.#hearOnce(listen)
+    for (let resumption = 1; resumption <= RESUMPTIONS && !signal.aborted; resumption += 1) {
+      const run = liveRun(this.#snapshot.transcript)
+      if (!run || run.status === "requires_action") return
+      await new Promise((resolve) => setTimeout(resolve, (resumption - 1) * PAUSE_MS))
+      this.#forgetArrivals(run)
+      const isLast = resumption === RESUMPTIONS
+      await this.#hearOnce(() => followRun(run, signal)).catch((error: unknown) => {
+        if (isLast) throw error
+      })
+    }
+  }
+
+  async #hearOnce(listen: () => Promise<Events>): Promise<void> {
+    const events = await listen()
+    try {
+      for await (const event of events) {
+        this.#waiting.push({ at: Date.now(), event })
+        this.#frame ??= setTimeout(() => this.#showWaiting(), FRAME_MS)
+      }
+    } catch (error) {
+      this.#showWaiting()
+      // What was heard of a run says that it is at work: the stream broke off, the run did not.
+      if (!liveRun(this.#snapshot.transcript)) throw error
+    }
+    this.#showWaiting()
+  }
+
+  #showWaiting(): void {
+    clearTimeout(this.#frame)
+    this.#frame = undefined
+    const waiting = this.#waiting
+    this.#waiting = []
+    if (waiting.length === 0) return
+    const transcript = waiting.reduce((before, { event }) => heard(before, event), this.#snapshot.transcript)
+    const run = transcript.runs.at(-1)
+    const arrivals = new Map(this.#snapshot.arrivals)
+    if (run) arrivals.set(run.id, [...(arrivals.get(run.id) ?? []), ...waiting])
+    this.#show({ transcript, arrivals })
+  }
+
+  #forgetArrivals(run: Run): void {
+    const arrivals = new Map(this.#snapshot.arrivals)
+    arrivals.delete(run.id)
+    this.#show({ arrivals })
+  }
+
+  #put(object: Message | Run): void {
+    this.#show({ transcript: stored(this.#snapshot.transcript, object) })
+  }
+
+  #show(changes: Partial<Snapshot>): void {
+    this.#snapshot = { ...this.#snapshot, ...changes }
+    for (const listener of this.#listeners) listener()
+  }
+}
+
+function messagesOf(entry: Entry): Message[] {
+  if (entry.kind === "message") return [entry.message]
+  return entry.parts.flatMap((part) => (part.kind === "message" ? [part.message] : []))
+}
