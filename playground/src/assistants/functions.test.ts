@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest"
-import { EXAMPLES, readFunction } from "./functions"
+import { EXAMPLES } from "./examples"
+import { readFunction } from "./functions"
 
 const problem = (value: unknown) => readFunction(JSON.stringify(value)).problem
 
