@@ -156,6 +156,7 @@ function curl(baseUrl: string): Dialect {
       if (call.http === "DELETE") parts.push("-X DELETE")
       // curl posts by itself where there is something to send.
       if (call.http === "POST" && !call.body && call.file === undefined) parts.push("-X POST")
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell fills it in
       parts.push('-H "Authorization: Bearer ${OPENAI_API_KEY:-none}"')
       if (/^\/(assistants|threads)/.test(call.path)) parts.push('-H "OpenAI-Beta: assistants=v2"')
       if (call.file !== undefined) {

@@ -8,7 +8,13 @@ const Rendered = lazy(() => import("./Rendered"))
 /** A model's markdown. It can load nothing from elsewhere, and run nothing. */
 export const Markdown = memo(function Markdown(props: MarkdownProps) {
   return (
-    <Suspense fallback={<Text style={{ whiteSpace: "pre-wrap" }}>{props.text}</Text>}>
+    <Suspense
+      fallback={
+        <Text fz="0.9375rem" lh={1.65} style={{ whiteSpace: "pre-wrap" }}>
+          {props.text}
+        </Text>
+      }
+    >
       <Rendered {...props} />
     </Suspense>
   )

@@ -96,7 +96,14 @@ function Link({ href, children }: { href: string; children: ReactNode }) {
   if (href === "") return <span>{children}</span>
   const namesHost = typeof children === "string" && host !== "" && children.includes(host)
   return (
-    <Anchor href={href} target="_blank" rel="noopener noreferrer nofollow" title={href} underline="always">
+    <Anchor
+      inherit
+      href={href}
+      target="_blank"
+      rel="noopener noreferrer nofollow"
+      title={href}
+      underline="always"
+    >
       {children}
       {host !== "" && !namesHost && (
         <Text span size="xs" c="dimmed">

@@ -1,7 +1,23 @@
-import { useTranslation } from "react-i18next"
-import { Page } from "../app/Page"
+import { useParams, useSearchParams } from "react-router"
+import { MasterDetail } from "../app/MasterDetail"
+import { Chat } from "./Chat"
+import { NewThread } from "./NewThread"
+import { ThreadList } from "./ThreadList"
+
+/** In place of an id: a thread that begins with its first message. No id of the API is this word. */
+const NEW = "new"
 
 export function Component() {
-  const { t } = useTranslation()
-  return <Page title={t("navigation.threads")}>{null}</Page>
+  const { threadId } = useParams()
+  const [search] = useSearchParams()
+  const assistant = search.get("assistant")
+  const isNew = threadId === NEW || assistant !== null
+  const begin = <NewThread key={assistant} assistant={assistant} />
+  return (
+    <MasterDetail
+      list={<ThreadList />}
+      detail={isNew ? begin : threadId ? <Chat key={threadId} id={threadId} /> : null}
+      placeholder={begin}
+    />
+  )
 }

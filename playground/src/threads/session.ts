@@ -1,4 +1,4 @@
-import { conversation, type Entry, SUPERSEDED } from "./conversation"
+import { conversation, type Entry, SUPERSEDED } from "./entries"
 import type { Message, Run, StreamEvent } from "./objects"
 import {
   cancelRun,

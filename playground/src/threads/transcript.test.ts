@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { conversation, SUPERSEDED, titleOf } from "./conversation"
+import { conversation, SUPERSEDED, titleOf } from "./entries"
 import type { Message, Run, RunStep, StreamEvent } from "./objects"
 import { EMPTY, heard, liveRun, preceded, type Transcript, without } from "./transcript"
 

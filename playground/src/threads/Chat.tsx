@@ -1,0 +1,122 @@
+import { Center, Loader } from "@mantine/core"
+import { useLocalStorage } from "@mantine/hooks"
+import { IconMessageOff } from "@tabler/icons-react"
+import { NotFoundError } from "openai"
+import { useMemo, useState } from "react"
+import { useTranslation } from "react-i18next"
+import { EmptyState } from "../app/EmptyState"
+import { FaultNotice } from "../app/FaultNotice"
+import classes from "./Chat.module.css"
+import { Conversation } from "./Conversation"
+import { textOf, titleOf } from "./entries"
+import { Frame } from "./Frame"
+import { InspectorPane } from "./InspectorPane"
+import type { Run, Thread } from "./objects"
+import type { Source } from "./passages"
+import { titled, useThread } from "./queries"
+import { SourceDrawer } from "./SourceDrawer"
+import { ThreadHead } from "./ThreadHead"
+import { liveRun } from "./transcript"
+import { type AssistantChoice, useAssistantChoice } from "./useAssistantChoice"
+import { useSession } from "./useSession"
+
+/** One thread: the conversation, and beside it what happened at the server. */
+export function Chat({ id }: { id: string }) {
+  const { t } = useTranslation("threads")
+  const { data: thread, error, refetch } = useThread(id)
+  if (error instanceof NotFoundError) {
+    return <EmptyState icon={IconMessageOff} title={t("missing.title")} text={t("missing.text")} />
+  }
+  if (error) return <FaultNotice error={error} onRetry={() => void refetch()} />
+  if (!thread) return <Waiting />
+  return <OpenThread thread={thread} />
+}
+
+function Waiting() {
+  return (
+    <Center h="100%">
+      <Loader size="sm" />
+    </Center>
+  )
+}
+
+function OpenThread({ thread }: { thread: Thread }) {
+  const { t } = useTranslation("threads")
+  const [session, snapshot] = useSession(thread.id)
+  const { transcript, isLoaded, isBusy } = snapshot
+  const lastRun = transcript.runs.at(-1)
+  const choice = useAssistantChoice(lastRun?.assistant_id ?? null)
+  const [isInspected, setInspected] = useLocalStorage({
+    key: "adjutant.inspector",
+    defaultValue: false,
+    getInitialValueInEffect: false,
+  })
+  const [inspected, setInspectedRun] = useState<string | null>(null)
+  const [source, setSource] = useState<Source | null>(null)
+  const live = liveRun(transcript)
+  const nameOf = useAssistantNames(choice)
+  const first = transcript.messages[0]
+
+  function inspect(run: Run) {
+    setInspectedRun(run.id)
+    setInspected(true)
+  }
+
+  return (
+    <div className={classes.chat}>
+      <Frame
+        head={
+          <ThreadHead
+            thread={thread}
+            name={titled(thread) || (first ? titleOf(textOf(first)) : "")}
+            choice={choice}
+            isInspected={isInspected}
+            onInspector={() => setInspected(!isInspected)}
+          />
+        }
+        choice={choice}
+        onSend={async (message) => choice.assistant !== null && session.send(message, choice.assistant.id)}
+        onStop={live && live.status !== "cancelling" ? () => session.stop() : null}
+        isWaiting={isBusy}
+        placeholder={t(live?.status === "requires_action" ? "composer.waiting" : "composer.placeholder")}
+      >
+        {isLoaded || snapshot.fault ? (
+          <Conversation
+            session={session}
+            snapshot={snapshot}
+            nameOf={nameOf}
+            assistant={choice.assistant?.id ?? null}
+            onSource={setSource}
+            onInspect={inspect}
+          />
+        ) : (
+          <Waiting />
+        )}
+      </Frame>
+      <InspectorPane
+        isOpen={isInspected}
+        onClose={() => setInspected(false)}
+        thread={thread}
+        snapshot={snapshot}
+        assistant={choice.assistant}
+        chosen={inspected}
+        onChoose={setInspectedRun}
+      />
+      <SourceDrawer source={source} stores={storesOf(thread, choice)} onClose={() => setSource(null)} />
+    </div>
+  )
+}
+
+function useAssistantNames({ assistants }: AssistantChoice): (id: string | null) => string {
+  const { t } = useTranslation("threads")
+  return useMemo(() => {
+    const names = new Map(assistants?.map(({ id, name }) => [id, name || t("head.unnamed")]))
+    return (id) => (id && names.get(id)) || t("head.unknownAssistant")
+  }, [assistants, t])
+}
+
+/** The vector stores that are searched for this thread. */
+function storesOf(thread: Thread, { assistants }: AssistantChoice): string[] {
+  const holders = [thread, ...(assistants ?? [])]
+  return [...new Set(holders.flatMap((holder) => holder.tool_resources?.file_search?.vector_store_ids ?? []))]
+}

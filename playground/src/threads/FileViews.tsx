@@ -1,0 +1,106 @@
+import { Anchor, Button, Image, Skeleton, Text } from "@mantine/core"
+import { IconDownload, IconPaperclip } from "@tabler/icons-react"
+import { type ReactNode, useState } from "react"
+import { useTranslation } from "react-i18next"
+import { faultOf } from "../api/errors"
+import { notifyFault } from "../app/notify"
+import { download, useFilesById } from "../files/queries"
+import classes from "./FileViews.module.css"
+import { useBlobUrl } from "./useBlob"
+
+/** A picture that the server keeps; one click shows it in full. */
+export function Picture({ fileId, alt }: { fileId: string; alt?: string }) {
+  const { t } = useTranslation("threads")
+  const { url, error } = useBlobUrl(fileId)
+  const name = useFileName(fileId)
+  if (error) {
+    return (
+      <Text size="sm" c="dimmed">
+        {t("file.imageUnavailable", { why: faultOf(error).detail ?? "" })}
+      </Text>
+    )
+  }
+  if (!url) return <Skeleton height={220} maw={420} radius="md" />
+  return (
+    <Anchor href={url} target="_blank" className={classes.picture ?? ""}>
+      <Image
+        src={url}
+        alt={alt ?? t("file.image", { name })}
+        fit="contain"
+        radius="md"
+        className={classes.image ?? ""}
+      />
+    </Anchor>
+  )
+}
+
+/** A file that a program made, to be taken home. */
+export function DownloadButton({ fileId }: { fileId: string }) {
+  const { t } = useTranslation("threads")
+  const name = useFileName(fileId)
+  const [isBusy, save] = useDownload(fileId)
+  return (
+    <Button
+      variant="default"
+      size="xs"
+      leftSection={<IconDownload size={14} aria-hidden />}
+      loading={isBusy}
+      onClick={save}
+      aria-label={t("file.download", { name })}
+    >
+      {name}
+    </Button>
+  )
+}
+
+/** The same within a sentence. */
+export function DownloadLink({ fileId, children }: { fileId: string; children: ReactNode }) {
+  const { t } = useTranslation("threads")
+  const name = useFileName(fileId)
+  const [, save] = useDownload(fileId)
+  return (
+    <Anchor
+      inherit
+      component="button"
+      type="button"
+      underline="always"
+      onClick={save}
+      title={t("file.download", { name })}
+    >
+      {children}
+    </Anchor>
+  )
+}
+
+/** A file that was given to the assistant. */
+export function FileName({ fileId, use }: { fileId: string; use: string }) {
+  return (
+    <span className={classes.name}>
+      <IconPaperclip size={14} aria-hidden />
+      <span className={classes.text}>{useFileName(fileId)}</span>
+      {use && (
+        <Text span size="xs" c="dimmed">
+          {use}
+        </Text>
+      )}
+    </span>
+  )
+}
+
+export function useFileName(fileId: string): string {
+  const file = useFilesById().get(fileId)
+  return file?.filename.split("/").at(-1) ?? fileId
+}
+
+function useDownload(fileId: string): [boolean, () => void] {
+  const file = useFilesById().get(fileId)
+  const [isBusy, setBusy] = useState(false)
+  function save() {
+    if (!file || isBusy) return
+    setBusy(true)
+    download(file)
+      .catch(notifyFault)
+      .finally(() => setBusy(false))
+  }
+  return [isBusy, save]
+}

@@ -1,0 +1,72 @@
+import { Alert, Button, Group, Stack, Text } from "@mantine/core"
+import { IconAlertTriangle, IconPlayerStop } from "@tabler/icons-react"
+import { useTranslation } from "react-i18next"
+import type { Run } from "./objects"
+
+/** Why a run ended otherwise than with its answer, and what can be done. */
+export function RunEnd({ run, onAgain }: { run: Run; onAgain: (() => void) | null }) {
+  const { t } = useTranslation("threads")
+  const again = onAgain && (
+    <Button size="compact-sm" variant="default" onClick={onAgain}>
+      {t("conversation.again")}
+    </Button>
+  )
+  switch (run.status) {
+    case "failed":
+      return (
+        <Alert variant="light" color="red" icon={<IconAlertTriangle aria-hidden />} title={t("run.failed")}>
+          <Stack gap="xs" align="flex-start">
+            {run.last_error && (
+              <Text size="sm" lang="en" style={{ overflowWrap: "anywhere" }}>
+                {run.last_error.message}
+              </Text>
+            )}
+            <Text size="sm">{t(`run.${run.last_error?.code ?? "other"}`)}</Text>
+            {again}
+          </Stack>
+        </Alert>
+      )
+    case "incomplete":
+      return (
+        <Alert
+          variant="light"
+          color="yellow"
+          icon={<IconAlertTriangle aria-hidden />}
+          title={t("run.incomplete")}
+        >
+          <Stack gap="xs" align="flex-start">
+            <Text size="sm">{t(`run.${run.incomplete_details?.reason ?? "other"}`)}</Text>
+            {again}
+          </Stack>
+        </Alert>
+      )
+    case "expired":
+      return (
+        <Alert
+          variant="light"
+          color="yellow"
+          icon={<IconAlertTriangle aria-hidden />}
+          title={t("run.expired")}
+        >
+          <Stack gap="xs" align="flex-start">
+            <Text size="sm">{t("run.expiredText")}</Text>
+            {again}
+          </Stack>
+        </Alert>
+      )
+    case "cancelled":
+      return (
+        <Group gap="xs" c="dimmed">
+          <IconPlayerStop size={16} aria-hidden />
+          <Text size="sm">{t("run.cancelled")}</Text>
+          {again}
+        </Group>
+      )
+    case "queued":
+    case "in_progress":
+    case "requires_action":
+    case "cancelling":
+    case "completed":
+      return null
+  }
+}
