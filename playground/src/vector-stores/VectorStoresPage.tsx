@@ -1,7 +1,99 @@
+import { Badge, Button } from "@mantine/core"
+import { IconDatabase, IconPlus } from "@tabler/icons-react"
 import { useTranslation } from "react-i18next"
-import { Page } from "../app/Page"
+import { useNavigate, useParams } from "react-router"
+import { EmptyState } from "../app/EmptyState"
+import { useFormat } from "../app/format"
+import { ListPanel } from "../app/ListPanel"
+import { MasterDetail } from "../app/MasterDetail"
+import { notifyFault } from "../app/notify"
+import { useCreateStore, useVectorStores, type VectorStore } from "./queries"
+import { StoreDetail } from "./StoreDetail"
 
 export function Component() {
-  const { t } = useTranslation()
-  return <Page title={t("navigation.vectorStores")}>{null}</Page>
+  const { t } = useTranslation("files")
+  const { storeId } = useParams()
+  const navigate = useNavigate()
+  const stores = useVectorStores()
+  const create = useCreateStore()
+
+  async function make() {
+    try {
+      const store = await create.mutateAsync({ name: t("stores.newName") })
+      await navigate(`/vector-stores/${store.id}`, { state: { isNew: true } })
+    } catch (error) {
+      notifyFault(error)
+    }
+  }
+
+  const newButton = (
+    <Button
+      size="xs"
+      leftSection={<IconPlus size={15} aria-hidden />}
+      loading={create.isPending}
+      onClick={() => void make()}
+    >
+      {t("stores.new")}
+    </Button>
+  )
+  const isFirstVisit = stores.data?.length === 0 && !storeId
+  if (isFirstVisit) {
+    return (
+      <EmptyState icon={IconDatabase} title={t("stores.empty.title")} text={t("stores.empty.text")}>
+        {newButton}
+      </EmptyState>
+    )
+  }
+  return (
+    <MasterDetail
+      list={
+        <ListPanel
+          title={t("stores.title")}
+          searchLabel={t("stores.search")}
+          action={newButton}
+          entries={stores.data?.map((store) => ({
+            id: store.id,
+            path: `/vector-stores/${store.id}`,
+            title: store.name || t("stores.untitled"),
+            isUntitled: !store.name,
+            below: <Summary store={store} />,
+            words: store.id,
+          }))}
+          error={stores.error}
+          onRetry={() => void stores.refetch()}
+        />
+      }
+      detail={storeId ? <StoreDetail key={storeId} id={storeId} /> : null}
+      placeholder={
+        <EmptyState icon={IconDatabase} title={t("stores.choose.title")} text={t("stores.choose.text")} />
+      }
+    />
+  )
+}
+
+function Summary({ store }: { store: VectorStore }) {
+  const { t } = useTranslation("files")
+  const { bytes } = useFormat()
+  return (
+    <>
+      <span>
+        {t("stores.files", { count: store.file_counts.total })} · {bytes(store.usage_bytes)}
+      </span>
+      {store.status === "in_progress" && (
+        <Badge size="xs" variant="light" color="gray">
+          {t("store.status.in_progress")}
+        </Badge>
+      )}
+      {store.status === "expired" && (
+        <Badge size="xs" variant="light" color="orange">
+          {t("stores.expired")}
+        </Badge>
+      )}
+      {store.file_counts.failed > 0 && (
+        <Badge size="xs" variant="light" color="red">
+          {t("stores.failed", { count: store.file_counts.failed })}
+        </Badge>
+      )}
+    </>
+  )
 }

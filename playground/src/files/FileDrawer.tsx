@@ -1,0 +1,123 @@
+import { Button, Drawer, Group, Select, Stack, Text } from "@mantine/core"
+import { IconDatabasePlus, IconDownload, IconTrash } from "@tabler/icons-react"
+import { useState } from "react"
+import { useTranslation } from "react-i18next"
+import { useNavigate } from "react-router"
+import { CopyId } from "../app/CopyId"
+import { Facts } from "../app/Facts"
+import { useFormat } from "../app/format"
+import { notifyFault } from "../app/notify"
+import { useAttachFile, useVectorStores } from "../vector-stores/queries"
+import { isGivenBack, usePurposeWords } from "./purposes"
+import { download } from "./queries"
+import type { StoredFile } from "./upload"
+import { useAskToDeleteFile } from "./useAskToDeleteFile"
+
+interface Props {
+  file: StoredFile | undefined
+  /** A file was asked for that is not there. */
+  isMissing: boolean
+  onClose: () => void
+}
+
+/** All that is known of a file, and what can be done with it. */
+export function FileDrawer({ file, isMissing, onClose }: Props) {
+  const { t } = useTranslation("files")
+  const { t: common } = useTranslation()
+  return (
+    <Drawer
+      opened={file !== undefined || isMissing}
+      onClose={onClose}
+      position="right"
+      title={<Text fw={600}>{file?.filename ?? common("errors.title.gone")}</Text>}
+      closeButtonProps={{ "aria-label": common("actions.close") }}
+    >
+      {file ? <Details file={file} /> : <Text size="sm">{t("gone")}</Text>}
+    </Drawer>
+  )
+}
+
+function Details({ file }: { file: StoredFile }) {
+  const { t } = useTranslation("files")
+  const { bytes, moment, number } = useFormat()
+  const purposeWords = usePurposeWords()
+  const askToDelete = useAskToDeleteFile()
+  const facts = [
+    { name: t("facts.id"), value: <CopyId id={file.id} /> },
+    { name: t("columns.purpose"), value: purposeWords(file.purpose) },
+    {
+      name: t("columns.size"),
+      value: file.bytes < 1000 ? bytes(file.bytes) : `${bytes(file.bytes)} (${number(file.bytes)})`,
+    },
+    { name: t("columns.created"), value: moment(file.created_at) },
+    ...(file.expires_at ? [{ name: t("facts.expires"), value: moment(file.expires_at) }] : []),
+  ]
+  return (
+    <Stack gap="lg">
+      <Facts facts={facts} />
+      {file.purpose === "assistants" && <AddToStore file={file} />}
+      <Group gap="sm">
+        {isGivenBack(file.purpose) && (
+          <Button
+            size="xs"
+            variant="default"
+            leftSection={<IconDownload size={15} aria-hidden />}
+            onClick={() => void download(file).catch(notifyFault)}
+          >
+            {t("download")}
+          </Button>
+        )}
+        <Button
+          size="xs"
+          variant="light"
+          color="red"
+          leftSection={<IconTrash size={15} aria-hidden />}
+          onClick={() => askToDelete(file)}
+        >
+          {t("delete.action")}
+        </Button>
+      </Group>
+    </Stack>
+  )
+}
+
+function AddToStore({ file }: { file: StoredFile }) {
+  const { t } = useTranslation("files")
+  const navigate = useNavigate()
+  const { data: stores = [] } = useVectorStores()
+  const attach = useAttachFile()
+  const [storeId, setStoreId] = useState<string | null>(null)
+
+  async function add(id: string) {
+    try {
+      await attach.mutateAsync({ storeId: id, fileId: file.id })
+      await navigate(`/vector-stores/${id}`)
+    } catch (error) {
+      notifyFault(error)
+    }
+  }
+
+  return (
+    <Group align="flex-end" gap="xs" wrap="nowrap">
+      <Select
+        flex={1}
+        label={t("addToStore.label")}
+        placeholder={stores.length > 0 ? t("addToStore.choose") : t("addToStore.none")}
+        data={stores.map((store) => ({ value: store.id, label: store.name || store.id }))}
+        value={storeId}
+        onChange={setStoreId}
+        disabled={stores.length === 0}
+        searchable
+      />
+      <Button
+        variant="default"
+        leftSection={<IconDatabasePlus size={16} aria-hidden />}
+        disabled={!storeId}
+        loading={attach.isPending}
+        onClick={() => storeId && void add(storeId)}
+      >
+        {t("addToStore.add")}
+      </Button>
+    </Group>
+  )
+}

@@ -1,0 +1,15 @@
+import { useTranslation } from "react-i18next"
+import { confirmDeletion } from "../app/confirm"
+import { useDeleteFile } from "./queries"
+import type { StoredFile } from "./upload"
+
+export function useAskToDeleteFile(): (file: StoredFile) => void {
+  const { t } = useTranslation("files")
+  const deletion = useDeleteFile()
+  return (file) =>
+    confirmDeletion({
+      title: t("delete.title", { name: file.filename }),
+      text: t("delete.text"),
+      onConfirm: () => deletion.mutateAsync(file.id),
+    })
+}
