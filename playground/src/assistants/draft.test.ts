@@ -110,6 +110,17 @@ describe("what stands in the way of saving", () => {
     expect(problemsOf(draft({ metadata })).map((problem) => problem.kind)).toEqual([kind])
   })
 
+  it("passes over a pair of metadata in which nothing is written", () => {
+    const begun = draft({
+      metadata: [
+        ["team", "data"],
+        ["", ""],
+      ],
+    })
+    expect(problemsOf(begun)).toEqual([])
+    expect(paramsOf(begun).metadata).toEqual({ team: "data" })
+  })
+
   it("refuses two functions of one name", () => {
     const functions = [{ name: "ping" }, { name: "ping" }]
     expect(problemsOf(draft({ functions }))).toEqual([

@@ -133,7 +133,7 @@ export function paramsOf(draft: Draft): Changes & { model: string } {
     temperature: draft.temperature,
     top_p: draft.topP,
     reasoning_effort: draft.reasoningEffort,
-    metadata: Object.fromEntries(draft.metadata),
+    metadata: Object.fromEntries(draft.metadata.filter(isBegun)),
   }
 }
 
@@ -217,11 +217,16 @@ function functionProblems(functions: FunctionDefinition[]): Problem[] {
   return [...twice].map((name) => ({ field: "functions", kind: "sameFunction", name }))
 }
 
+// A pair that was just added is empty, and nothing that anyone would want to keep.
+function isBegun([key, value]: [string, string]): boolean {
+  return key !== "" || value !== ""
+}
+
 function metadataProblems(pairs: Draft["metadata"]): Problem[] {
   const problems: Problem[] = []
   if (pairs.length > LIMITS.metadataPairs) problems.push({ field: "metadata", kind: "tooManyPairs" })
   const seen = new Set<string>()
-  for (const [key, value] of pairs) {
+  for (const [key, value] of pairs.filter(isBegun)) {
     if (key === "") problems.push({ field: "metadata", kind: "noKey" })
     else if (seen.has(key)) problems.push({ field: "metadata", kind: "sameKey", name: key })
     else if ([...key].length > LIMITS.metadataKey)

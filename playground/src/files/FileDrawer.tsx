@@ -29,7 +29,7 @@ export function FileDrawer({ file, isMissing, onClose }: Props) {
       opened={file !== undefined || isMissing}
       onClose={onClose}
       position="right"
-      title={<Text fw={600}>{file?.filename ?? common("errors.title.gone")}</Text>}
+      title={file?.filename ?? common("errors.title.gone")}
       closeButtonProps={{ "aria-label": common("actions.close") }}
     >
       {file ? <Details file={file} /> : <Text size="sm">{t("gone")}</Text>}

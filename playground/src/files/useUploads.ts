@@ -7,6 +7,8 @@ export interface Uploading {
   /** From 0 to 1. */
   progress: number
   error: unknown
+  /** Its file on the server, once it is whole there. */
+  fileId: string | null
 }
 
 const AT_ONCE = 3
@@ -27,7 +29,13 @@ export function useUploads(onStored: (file: StoredFile) => Promise<unknown>) {
   stored.current = onStored
 
   function add(files: File[]) {
-    const added = files.map((file) => ({ id: work.current.next++, file, progress: 0, error: null }))
+    const added = files.map((file) => ({
+      id: work.current.next++,
+      file,
+      progress: 0,
+      error: null,
+      fileId: null,
+    }))
     setUploads((all) => [...all, ...added])
     work.current.waiting.push(...added)
     startMore()
@@ -53,7 +61,7 @@ export function useUploads(onStored: (file: StoredFile) => Promise<unknown>) {
         signal: stop.signal,
         onProgress: (progress) => patch(id, { progress }),
       })
-      patch(id, { progress: 1 })
+      patch(id, { progress: 1, fileId: arrived.id })
       await stored.current(arrived)
       drop(id)
     } catch (error) {

@@ -24,7 +24,7 @@ export function PassagesDrawer({ storeId, fileId, onClose }: Props) {
       onClose={onClose}
       position="right"
       size="lg"
-      title={<Text fw={600}>{file?.filename ?? t("passages.title")}</Text>}
+      title={file?.filename ?? t("passages.title")}
       closeButtonProps={{ "aria-label": common("actions.close") }}
     >
       {fileId && <Passages storeId={storeId} fileId={fileId} />}

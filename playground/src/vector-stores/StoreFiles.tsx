@@ -31,6 +31,7 @@ export function StoreFiles({ storeId, ensureStore, hint }: Props) {
     await attach.mutateAsync({ storeId: await ensureStore(), fileId: file.id })
   })
   const error = store.error ?? files.error
+  const isListed = (fileId: string | null) => files.data?.some(({ id }) => id === fileId) ?? false
 
   return (
     <Stack gap="sm">
@@ -46,7 +47,11 @@ export function StoreFiles({ storeId, ensureStore, hint }: Props) {
             ))}
           </ul>
         )}
-        <UploadList uploads={uploads} onStop={stop} onRetry={retry} />
+        <UploadList
+          uploads={uploads.filter(({ fileId }) => !isListed(fileId))}
+          onStop={stop}
+          onRetry={retry}
+        />
         {store.data && store.data.file_counts.in_progress > 0 && (
           <Text size="xs" c="dimmed" role="status">
             {t("store.reading", { count: store.data.file_counts.in_progress })}

@@ -1,5 +1,6 @@
-import { Group, NumberInput, Select, Slider, Stack, Text } from "@mantine/core"
-import { IconFileSearch } from "@tabler/icons-react"
+import { Button, Collapse, Group, Input, NumberInput, Select, Slider, Stack, Text } from "@mantine/core"
+import { useDisclosure } from "@mantine/hooks"
+import { IconChevronDown, IconChevronUp, IconFileSearch } from "@tabler/icons-react"
 import { useRef } from "react"
 import { useTranslation } from "react-i18next"
 import { useCreateStore, useVectorStores } from "../../vector-stores/queries"
@@ -75,8 +76,33 @@ function StoreChoice({ value, onChange }: { value: string | null; onChange: (id:
 
 function Ranking({ search, onChange }: { search: FileSearch; onChange: (search: FileSearch) => void }) {
   const { t } = useTranslation("assistants")
+  const [isOpen, { toggle }] = useDisclosure()
   return (
-    <Stack gap="md">
+    <div>
+      <Button
+        size="compact-sm"
+        variant="subtle"
+        color="gray"
+        ml={-8}
+        onClick={toggle}
+        aria-expanded={isOpen}
+        rightSection={
+          isOpen ? <IconChevronUp size={15} aria-hidden /> : <IconChevronDown size={15} aria-hidden />
+        }
+      >
+        {t("tools.fileSearch.ranking")}
+      </Button>
+      <Collapse expanded={isOpen} transitionDuration={120}>
+        <RankingFields search={search} onChange={onChange} />
+      </Collapse>
+    </div>
+  )
+}
+
+function RankingFields({ search, onChange }: { search: FileSearch; onChange: (search: FileSearch) => void }) {
+  const { t } = useTranslation("assistants")
+  return (
+    <Stack gap="md" pt="sm">
       <NumberInput
         label={t("tools.fileSearch.maxResults.label")}
         placeholder={t("tools.fileSearch.maxResults.auto")}
@@ -109,9 +135,9 @@ function WordsOrMeaning({ value, onChange }: { value: number; onChange: (value: 
   const { t } = useTranslation("assistants")
   return (
     <div>
-      <Text size="sm" fw={500} mb={6}>
+      <Input.Label labelElement="div" mb={6}>
         {t("tools.fileSearch.balance.label")}
-      </Text>
+      </Input.Label>
       <Slider
         min={0}
         max={100}

@@ -1,4 +1,4 @@
-import { Group, NumberInput, Slider, Text } from "@mantine/core"
+import { Group, Input, NumberInput, Slider, Text } from "@mantine/core"
 
 interface Props {
   label: string
@@ -16,9 +16,7 @@ export function LabelledSlider({ label, text, min, max, step, value, onChange }:
     <div>
       <Group justify="space-between" wrap="nowrap" mb={4}>
         <div>
-          <Text size="sm" fw={500}>
-            {label}
-          </Text>
+          <Input.Label labelElement="div">{label}</Input.Label>
           {text && (
             <Text size="xs" c="dimmed">
               {text}
