@@ -38,7 +38,7 @@ export function StepsTab({ run, steps, arrivals }: Props) {
   return (
     <Stack gap="md">
       <Group gap="xs">
-        <Badge variant="light" color={COLORS[run.status]} tt="none">
+        <Badge variant="dot" color={COLORS[run.status]} tt="none">
           {t(`status.${run.status}`)}
         </Badge>
         <Text size="xs" fw={600}>
@@ -113,7 +113,7 @@ function Step({ bar, line, now }: { bar: Bar; line: Timeline; now: number }) {
           style={{ marginLeft: `${left}%`, width: `${width}%` }}
         />
       </div>
-      {step.usage && (
+      {step.usage && step.usage.total_tokens > 0 && (
         <Text size="xs" c="dimmed">
           {t("tokens.line", {
             read: format.number(step.usage.prompt_tokens),

@@ -1,4 +1,5 @@
 import { Anchor, Table, Text, Typography } from "@mantine/core"
+import { IconSquare, IconSquareCheck } from "@tabler/icons-react"
 import type { Element, ElementContent } from "hast"
 import { type ReactNode, useDeferredValue, useMemo } from "react"
 import { useTranslation } from "react-i18next"
@@ -81,6 +82,7 @@ function componentsFor({ marks, showMark, showFile }: Shown): Components {
       )
     },
     code: ({ node }) => <code>{plainMarks(textWithin(node), marks)}</code>,
+    input: ({ checked }) => <Tick isTicked={checked === true} />,
     table: ({ children }) => (
       <Table.ScrollContainer minWidth={0} type="native">
         <Table withTableBorder withColumnBorders>
@@ -111,6 +113,20 @@ function Link({ href, children }: { href: string; children: ReactNode }) {
         </Text>
       )}
     </Anchor>
+  )
+}
+
+/** The box of a task in a list of tasks. */
+function Tick({ isTicked }: { isTicked: boolean }) {
+  const { t } = useTranslation("threads")
+  const Box = isTicked ? IconSquareCheck : IconSquare
+  return (
+    <Box
+      size={18}
+      className={classes.tick}
+      role="img"
+      aria-label={t(isTicked ? "markdown.ticked" : "markdown.unticked")}
+    />
   )
 }
 

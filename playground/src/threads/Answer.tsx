@@ -107,7 +107,7 @@ export function stageOf(run: Run, parts: readonly Part[]) {
   return "thinking"
 }
 
-function Actions({ parts, onAgain, onInspect }: Props) {
+function Actions({ run, parts, onAgain, onInspect }: Props) {
   const { t } = useTranslation("threads")
   const text = parts
     .map((part) => (part.kind === "message" ? textOf(part.message) : ""))
@@ -126,7 +126,8 @@ function Actions({ parts, onAgain, onInspect }: Props) {
           )}
         </CopyButton>
       )}
-      {onAgain && (
+      {/* A run that ended otherwise offers this where it says so. */}
+      {onAgain && run.status === "completed" && (
         <Tooltip label={t("conversation.again")}>
           <ActionIcon variant="subtle" color="gray" onClick={onAgain} aria-label={t("conversation.again")}>
             <IconRefresh size={16} stroke={1.6} />

@@ -1,6 +1,7 @@
 import { Select } from "@mantine/core"
 import { useTranslation } from "react-i18next"
 import type { Assistant } from "../assistants/draft"
+import classes from "./AssistantSelect.module.css"
 
 interface Props {
   assistants: readonly Assistant[]
@@ -22,7 +23,7 @@ export function AssistantSelect({ assistants, chosen, onChoose }: Props) {
       allowDeselect={false}
       searchable={options.length > 8}
       size="xs"
-      maw={220}
+      className={classes.select ?? ""}
       comboboxProps={{ width: 260, position: "bottom-start" }}
     />
   )

@@ -4,7 +4,7 @@ import { useTranslation } from "react-i18next"
 import { CodeBlock } from "../markdown/CodeBlock"
 import classes from "./Calls.module.css"
 import { Picture } from "./FileViews"
-import { jsonOf } from "./json"
+import { briefly, jsonOf } from "./json"
 import type { CodeCall, FunctionCall, RunStep, SearchCall, ToolCall } from "./objects"
 import { type Source, textOfResult } from "./passages"
 import { Unfolding } from "./Unfolding"
@@ -114,6 +114,7 @@ function CalledFunction({ call, step, isLive }: Props<FunctionCall>) {
     <Unfolding
       icon={<IconMathFunction size={16} aria-hidden />}
       title={t(`call.function.${state}`, { name })}
+      detail={briefly(given)}
       isWorking={state === "working"}
     >
       <CodeBlock {...jsonOf(given)} title={t("call.function.arguments")} maxHeight={240} />

@@ -1,15 +1,16 @@
-import { Center, Loader } from "@mantine/core"
+import { Button, Center, Loader } from "@mantine/core"
 import { useLocalStorage } from "@mantine/hooks"
 import { IconMessageOff } from "@tabler/icons-react"
 import { NotFoundError } from "openai"
 import { useMemo, useState } from "react"
 import { useTranslation } from "react-i18next"
+import { Link, useLocation } from "react-router"
 import { EmptyState } from "../app/EmptyState"
 import { FaultNotice } from "../app/FaultNotice"
 import classes from "./Chat.module.css"
 import { Conversation } from "./Conversation"
 import { textOf, titleOf } from "./entries"
-import { Frame } from "./Frame"
+import { Frame, WRITING } from "./Frame"
 import { InspectorPane } from "./InspectorPane"
 import type { Run, Thread } from "./objects"
 import type { Source } from "./passages"
@@ -25,7 +26,13 @@ export function Chat({ id }: { id: string }) {
   const { t } = useTranslation("threads")
   const { data: thread, error, refetch } = useThread(id)
   if (error instanceof NotFoundError) {
-    return <EmptyState icon={IconMessageOff} title={t("missing.title")} text={t("missing.text")} />
+    return (
+      <EmptyState icon={IconMessageOff} title={t("missing.title")} text={t("missing.text")}>
+        <Button component={Link} to="/threads" variant="default">
+          {t("missing.back")}
+        </Button>
+      </EmptyState>
+    )
   }
   if (error) return <FaultNotice error={error} onRetry={() => void refetch()} />
   if (!thread) return <Waiting />
@@ -42,6 +49,7 @@ function Waiting() {
 
 function OpenThread({ thread }: { thread: Thread }) {
   const { t } = useTranslation("threads")
+  const location = useLocation()
   const [session, snapshot] = useSession(thread.id)
   const { transcript, isLoaded, isBusy } = snapshot
   const lastRun = transcript.runs.at(-1)
@@ -78,6 +86,7 @@ function OpenThread({ thread }: { thread: Thread }) {
         onSend={async (message) => choice.assistant !== null && session.send(message, choice.assistant.id)}
         onStop={live && live.status !== "cancelling" ? () => session.stop() : null}
         isWaiting={isBusy}
+        isWriting={location.state === WRITING}
         placeholder={t(live?.status === "requires_action" ? "composer.waiting" : "composer.placeholder")}
       >
         {isLoaded || snapshot.fault ? (

@@ -1,6 +1,6 @@
 import { ActionIcon, Textarea, Tooltip } from "@mantine/core"
 import { IconArrowUp, IconPaperclip, IconPlayerStopFilled } from "@tabler/icons-react"
-import { type ClipboardEvent, type FormEvent, useId, useState } from "react"
+import { type ClipboardEvent, type FormEvent, useEffect, useId, useRef, useState } from "react"
 import { useTranslation } from "react-i18next"
 import { AttachedFiles } from "./AttachedFiles"
 import classes from "./Composer.module.css"
@@ -19,6 +19,7 @@ interface Props {
   /** Given while an answer can be stopped. */
   onStop: (() => void) | null
   isDisabled: boolean
+  isWriting: boolean
   placeholder: string
 }
 
@@ -36,6 +37,14 @@ export function Composer({
   const [text, setText] = useState("")
   const [isSending, setSending] = useState(false)
   const hint = useId()
+  const field = useRef<HTMLTextAreaElement>(null)
+  const { isWriting } = rest
+
+  useEffect(() => {
+    // A keyboard on the screen would cover half of the page before anything was read.
+    if (isWriting && matchMedia("(hover: hover)").matches) field.current?.focus()
+  }, [isWriting])
+
   const hasContent = text.trim() !== "" || attachments.files.some(({ use }) => use === "image")
   const canSend = hasContent && attachments.isReady && !rest.isDisabled && !onStop && !isSending
 
@@ -89,7 +98,7 @@ export function Composer({
           autosize
           minRows={1}
           maxRows={10}
-          data-autofocus
+          ref={field}
         />
         {onStop ? (
           <Tooltip label={t("composer.stop")}>

@@ -1,16 +1,17 @@
-import { ActionIcon, Button, Center, VisuallyHidden } from "@mantine/core"
+import { ActionIcon, Button, Center, Stack, VisuallyHidden } from "@mantine/core"
 import { IconArrowDown } from "@tabler/icons-react"
 import { type ReactNode, useMemo } from "react"
 import { useTranslation } from "react-i18next"
 import { useStickToBottom } from "use-stick-to-bottom"
+import { faultOf, isWorthRetrying } from "../api/errors"
 import { FaultNotice } from "../app/FaultNotice"
 import { Answer, stageOf } from "./Answer"
 import classes from "./Conversation.module.css"
-import { conversation, textOf } from "./entries"
+import { conversation } from "./entries"
 import type { Run } from "./objects"
 import type { Source } from "./passages"
 import { Question } from "./Question"
-import type { Snapshot, ThreadSession } from "./session"
+import type { SessionFault, Snapshot, ThreadSession } from "./session"
 import { isOver, liveRun } from "./transcript"
 
 interface Props {
@@ -32,7 +33,8 @@ export function Conversation({ session, snapshot, nameOf, assistant, onSource, o
     resize: "instant",
   })
   const entries = useMemo(() => conversation(transcript), [transcript])
-  const isFree = !isBusy && !liveRun(transcript) && assistant !== null
+  const live = liveRun(transcript)
+  const isFree = !isBusy && !live && assistant !== null
   return (
     <div className={classes.around}>
       <section
@@ -42,7 +44,8 @@ export function Conversation({ session, snapshot, nameOf, assistant, onSource, o
         tabIndex={0}
         aria-label={t("conversation.label")}
       >
-        <div ref={contentRef} className={classes.content}>
+        {/* What streams in is read out once it is whole; to read it as it grows would begin anew with each word. */}
+        <div ref={contentRef} className={classes.content} role="log" aria-busy={live !== undefined}>
           {hasEarlier && (
             <Center>
               <Button variant="subtle" size="xs" disabled={isBusy} onClick={() => void session.showEarlier()}>
@@ -73,7 +76,14 @@ export function Conversation({ session, snapshot, nameOf, assistant, onSource, o
               />
             ),
           )}
-          {fault && <FaultNotice error={fault.error} onRetry={fault.again} />}
+          {fault && <Fault fault={fault} onReload={() => session.open()} />}
+          {isFree && !fault && entries.at(-1)?.kind === "message" && (
+            <Center>
+              <Button variant="default" size="xs" onClick={() => void session.run(assistant)}>
+                {t("conversation.answer")}
+              </Button>
+            </Center>
+          )}
         </div>
       </section>
       <Spoken>{useAnnouncement(snapshot)}</Spoken>
@@ -93,18 +103,28 @@ export function Conversation({ session, snapshot, nameOf, assistant, onSource, o
   )
 }
 
-/**
- * What a screen reader says: the stage of the run, and then the answer, once and whole. To read it out as it streams
- * would begin anew with each word.
- */
+function Fault({ fault, onReload }: { fault: SessionFault; onReload: () => void }) {
+  const { t } = useTranslation("threads")
+  return (
+    <Stack gap="xs" align="flex-start">
+      <FaultNotice error={fault.error} onRetry={fault.again ?? undefined} />
+      {/* What is refused is, most often, what another program has changed meanwhile. */}
+      {!isWorthRetrying(faultOf(fault.error)) && (
+        <Button variant="default" size="xs" onClick={onReload}>
+          {t("conversation.reload")}
+        </Button>
+      )}
+    </Stack>
+  )
+}
+
+/** What the run does just now, for those who do not see it. */
 function useAnnouncement({ transcript, arrivals }: Snapshot): string {
   const { t } = useTranslation("threads")
   const last = useMemo(() => conversation(transcript).at(-1), [transcript])
   // What was said before the thread was opened is read like any text.
   if (last?.kind !== "answer" || !arrivals.has(last.run.id)) return ""
-  if (!isOver(last.run)) return t(`status.${stageOf(last.run, last.parts)}`)
-  const said = last.parts.map((part) => (part.kind === "message" ? textOf(part.message) : ""))
-  return [t("status.done"), ...said].join(" ")
+  return t(`status.${isOver(last.run) ? "done" : stageOf(last.run, last.parts)}`)
 }
 
 function Spoken({ children }: { children: ReactNode }) {

@@ -16,11 +16,16 @@ interface Props {
   onStop: (() => void) | null
   /** Whether something is being asked of the server already. */
   isWaiting: boolean
+  /** Whether whoever comes here means to write. */
+  isWriting: boolean
   placeholder: string
 }
 
+/** A state of the router: the page before was left by writing. */
+export const WRITING = "writing"
+
 /** A conversation's frame: its head, its body, and where messages are written. Files may be dropped anywhere on it. */
-export function Frame({ head, children, choice, onSend, onStop, isWaiting, placeholder }: Props) {
+export function Frame({ head, children, choice, onSend, onStop, isWaiting, isWriting, placeholder }: Props) {
   const { t } = useTranslation("threads")
   const attachments = useAttachments(choice.tools)
   const { getRootProps, getInputProps, open, isDragActive } = useDropzone({
@@ -42,6 +47,7 @@ export function Frame({ head, children, choice, onSend, onStop, isWaiting, place
           onSend={onSend}
           onStop={onStop}
           isDisabled={choice.assistant === null || isWaiting}
+          isWriting={isWriting}
           placeholder={placeholder}
         />
       </div>

@@ -1,8 +1,9 @@
-import { Alert, Button, Group, Stack, Text, Textarea } from "@mantine/core"
+import { Button, Group, Paper, Stack, Text, Textarea } from "@mantine/core"
 import { IconMathFunction } from "@tabler/icons-react"
 import { type FormEvent, type KeyboardEvent, useRef, useState } from "react"
 import { useTranslation } from "react-i18next"
 import { CodeBlock } from "../markdown/CodeBlock"
+import classes from "./FunctionForm.module.css"
 import { jsonFault, jsonOf } from "./json"
 import type { RequiredCall } from "./objects"
 import type { ToolOutput } from "./requests"
@@ -30,14 +31,20 @@ export function FunctionForm({ calls, isBusy, onSubmit, onCancel }: Props) {
   }
 
   return (
-    <Alert
-      variant="light"
-      icon={<IconMathFunction aria-hidden />}
-      title={t("form.title", { count: calls.length })}
-    >
+    <Paper withBorder p="md" className={classes.form ?? ""}>
       <form ref={form} onSubmit={submit} onKeyDown={submitByKey}>
         <Stack gap="sm">
-          <Text size="sm">{t("form.text")}</Text>
+          <div>
+            <Group gap={8}>
+              <IconMathFunction size={18} aria-hidden />
+              <Text size="sm" fw={600}>
+                {t("form.title", { count: calls.length })}
+              </Text>
+            </Group>
+            <Text size="sm" c="dimmed">
+              {t("form.text")}
+            </Text>
+          </div>
           {calls.map((call, place) => (
             <Stack key={call.id} gap={0}>
               <CodeBlock {...jsonOf(call.function.arguments)} title={call.function.name} maxHeight={200} />
@@ -48,8 +55,8 @@ export function FunctionForm({ calls, isBusy, onSubmit, onCancel }: Props) {
                   const { value } = event.currentTarget
                   setOutputs((all) => ({ ...all, [call.id]: value }))
                 }}
-                description={warningOf(outputs[call.id] ?? "")}
-                inputWrapperOrder={["label", "input", "description", "error"]}
+                // It may be sent all the same: the API takes any text.
+                error={warningOf(outputs[call.id] ?? "")}
                 autosize
                 minRows={2}
                 maxRows={12}
@@ -68,7 +75,7 @@ export function FunctionForm({ calls, isBusy, onSubmit, onCancel }: Props) {
           </Group>
         </Stack>
       </form>
-    </Alert>
+    </Paper>
   )
 
   function labelOf({ function: { name } }: RequiredCall, place: number): string {

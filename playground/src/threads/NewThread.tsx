@@ -7,9 +7,10 @@ import { api } from "../api/client"
 import { EmptyState } from "../app/EmptyState"
 import { FaultNotice } from "../app/FaultNotice"
 import { BackToList } from "../app/MasterDetail"
+import { notifyFault } from "../app/notify"
 import { AssistantSelect } from "./AssistantSelect"
 import { titleOf } from "./entries"
-import { Frame } from "./Frame"
+import { Frame, WRITING } from "./Frame"
 import classes from "./NewThread.module.css"
 import { useKeepThread } from "./queries"
 import { createMessage, type NewMessage, startRunUnheard } from "./requests"
@@ -32,9 +33,9 @@ export function NewThread({ assistant: usual }: { assistant: string | null }) {
       const thread = await api().beta.threads.create({ metadata: titleFor(message) })
       await createMessage(thread.id, message)
       keep(thread)
-      // The thread's own page shows how the run goes on, or why there is none.
-      await startRunUnheard(thread.id, assistant.id).catch(() => {})
-      await navigate(`/threads/${thread.id}`)
+      // The thread's own page shows how the run goes on. Where none began, it offers to try again.
+      await startRunUnheard(thread.id, assistant.id).catch(notifyFault)
+      await navigate(`/threads/${thread.id}`, { state: WRITING })
       return true
     } catch (error) {
       setFault(error)
@@ -70,6 +71,7 @@ export function NewThread({ assistant: usual }: { assistant: string | null }) {
       onSend={send}
       onStop={null}
       isWaiting={false}
+      isWriting
       placeholder={t("composer.placeholder")}
     >
       <Stack className={classes.welcome ?? ""} align="center" justify="center" gap={6}>

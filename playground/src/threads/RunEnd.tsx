@@ -14,7 +14,12 @@ export function RunEnd({ run, onAgain }: { run: Run; onAgain: (() => void) | nul
   switch (run.status) {
     case "failed":
       return (
-        <Alert variant="light" color="red" icon={<IconAlertTriangle aria-hidden />} title={t("run.failed")}>
+        <Alert
+          variant="default"
+          color="red"
+          icon={<IconAlertTriangle aria-hidden color="var(--mantine-color-error)" />}
+          title={t("run.failed")}
+        >
           <Stack gap="xs" align="flex-start">
             {run.last_error && (
               <Text size="sm" lang="en" style={{ overflowWrap: "anywhere" }}>
@@ -29,7 +34,7 @@ export function RunEnd({ run, onAgain }: { run: Run; onAgain: (() => void) | nul
     case "incomplete":
       return (
         <Alert
-          variant="light"
+          variant="default"
           color="yellow"
           icon={<IconAlertTriangle aria-hidden />}
           title={t("run.incomplete")}
@@ -43,7 +48,7 @@ export function RunEnd({ run, onAgain }: { run: Run; onAgain: (() => void) | nul
     case "expired":
       return (
         <Alert
-          variant="light"
+          variant="default"
           color="yellow"
           icon={<IconAlertTriangle aria-hidden />}
           title={t("run.expired")}

@@ -42,7 +42,7 @@ function Passages({ source, stores }: { source: Source; stores: readonly string[
     source.text === null ? -1 : (data ?? []).findIndex(({ text }) => isSame(text, source.text ?? ""))
 
   useEffect(() => {
-    if (place >= 0) cited.current?.scrollIntoView({ block: "center" })
+    if (place >= 0) cited.current?.scrollIntoView({ block: "start" })
   }, [place])
 
   if (isPending) return <Loader size="sm" />
@@ -62,7 +62,7 @@ function Passages({ source, stores }: { source: Source; stores: readonly string[
         {t("citation.whole")}
       </Text>
       {data.map((passage, number) => (
-        <div key={number} ref={number === place ? cited : undefined}>
+        <div key={number} ref={number === place ? cited : undefined} className={classes.place}>
           <Text size="xs" c="dimmed" mb={4}>
             {[
               number === place ? t("citation.cited") : t("citation.passage", { number: number + 1 }),

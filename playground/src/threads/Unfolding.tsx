@@ -6,13 +6,15 @@ import classes from "./Unfolding.module.css"
 interface Props {
   icon: ReactNode
   title: string
+  /** What tells it from others of its kind, in a few words. */
+  detail?: string
   /** At work it is open, so that what happens is seen as it happens; after that, it folds itself up. */
   isWorking: boolean
   children: ReactNode
 }
 
 /** A tool's call as one line, which unfolds to all of it. */
-export function Unfolding({ icon, title, isWorking, children }: Props) {
+export function Unfolding({ icon, title, detail, isWorking, children }: Props) {
   const [chosen, setChosen] = useState<boolean | null>(null)
   const isOpen = chosen ?? isWorking
   const body = useId()
@@ -27,6 +29,7 @@ export function Unfolding({ icon, title, isWorking, children }: Props) {
         {isWorking ? <Loader size={14} aria-hidden /> : icon}
         <Text size="sm" component="span" className={classes.title ?? ""}>
           {title}
+          {detail && <span className={classes.detail}>{detail}</span>}
         </Text>
         <IconChevronRight size={14} className={classes.arrow} data-open={isOpen || undefined} aria-hidden />
       </UnstyledButton>

@@ -35,7 +35,8 @@ export interface Snapshot {
 
 export interface SessionFault {
   readonly error: unknown
-  readonly again: () => void
+  /** Tries once more; null where that is done elsewhere. */
+  readonly again: (() => void) | null
 }
 
 const NOTHING: Snapshot = {
@@ -93,7 +94,7 @@ export class ThreadSession {
     this.#waiting = []
   }
 
-  showEarlier(): Promise<void> {
+  showEarlier(): Promise<boolean> {
     return this.#attempt(async (signal) => {
       const { transcript } = this.#snapshot
       const page = await fetchTranscript(this.thread, transcript, signal)
@@ -102,21 +103,17 @@ export class ThreadSession {
   }
 
   /** Adds a message, and lets the assistant answer. True once the message is stored. */
-  async send(message: NewMessage, assistant: string): Promise<boolean> {
-    let isStored = false
-    await this.#attempt(async () => {
-      this.#put(await createMessage(this.thread, message))
-      isStored = true
-    })
-    if (isStored) void this.run(assistant)
-    return isStored
+  send(message: NewMessage, assistant: string): Promise<boolean> {
+    const add = async () => this.#put(await createMessage(this.thread, message))
+    // Who wrote it still has it, and sends it again from there.
+    return this.#attempt(add, { next: () => this.run(assistant), canRepeat: false })
   }
 
-  run(assistant: string): Promise<void> {
+  run(assistant: string): Promise<boolean> {
     return this.#attempt((signal) => this.#hear(() => startRun(this.thread, assistant, signal), signal))
   }
 
-  submit(run: Run, outputs: readonly ToolOutput[]): Promise<void> {
+  submit(run: Run, outputs: readonly ToolOutput[]): Promise<boolean> {
     return this.#attempt((signal) => this.#hear(() => submitOutputs(run, outputs, signal), signal))
   }
 
@@ -127,7 +124,7 @@ export class ThreadSession {
     const cancelling = async () => this.#put(await cancelRun(run))
     if (isHeard) {
       // The stream that is being heard tells how it ends.
-      cancelling().catch((error: unknown) => this.#fail(error, () => this.stop()))
+      cancelling().catch((error: unknown) => this.#show({ fault: { error, again: () => this.stop() } }))
     } else {
       void this.#attempt(async (signal) => {
         await cancelling()
@@ -137,51 +134,61 @@ export class ThreadSession {
   }
 
   /** Says something else in place of a message, and discards all that followed. */
-  async resend(message: Message, changed: NewMessage, assistant: string): Promise<void> {
-    const isFrom = (entry: Entry) => entry.kind === "message" && entry.message.id === message.id
-    if (await this.#discardFrom(isFrom)) await this.send(changed, assistant)
+  resend(message: Message, changed: NewMessage, assistant: string): Promise<boolean> {
+    const replace = async () => {
+      await this.#discardFrom((entry) => entry.kind === "message" && entry.message.id === message.id)
+      this.#put(await createMessage(this.thread, changed))
+    }
+    return this.#attempt(replace, { next: () => this.run(assistant) })
   }
 
   /** Lets what a run answered be answered once more, and discards its answer and all that followed. */
-  async askAgain(run: Run, assistant: string): Promise<void> {
-    const isFrom = (entry: Entry) => entry.kind === "answer" && entry.run.id === run.id
-    if (await this.#discardFrom(isFrom)) await this.run(assistant)
+  askAgain(run: Run, assistant: string): Promise<boolean> {
+    const discard = () => this.#discardFrom((entry) => entry.kind === "answer" && entry.run.id === run.id)
+    return this.#attempt(discard, { next: () => this.run(assistant) })
   }
 
-  /** Deletes the newest first, so that whatever breaks off between leaves a thread that makes sense. */
-  async #discardFrom(isFrom: (entry: Entry) => boolean): Promise<boolean> {
-    let isDone = false
-    await this.#attempt(async () => {
-      const entries = conversation(this.#snapshot.transcript)
-      const from = entries.findIndex(isFrom)
-      const discarded = from < 0 ? [] : entries.slice(from)
-      for (const message of discarded.flatMap(messagesOf).toReversed()) {
-        await deleteMessage(message)
-        this.#show({ transcript: without(this.#snapshot.transcript, message.id) })
-      }
-      for (const run of discarded.flatMap((entry) => (entry.kind === "answer" ? [entry.run] : []))) {
-        this.#put(await setRunMetadata(run, { ...run.metadata, [SUPERSEDED]: "true" }))
-      }
-      isDone = true
-    })
-    return isDone
+  /**
+   * Deletes the newest first, so that whatever breaks off between leaves a thread that makes sense. To do it again
+   * goes on with what is left.
+   */
+  async #discardFrom(isFrom: (entry: Entry) => boolean): Promise<void> {
+    const entries = conversation(this.#snapshot.transcript)
+    const from = entries.findIndex(isFrom)
+    const discarded = from < 0 ? [] : entries.slice(from)
+    for (const message of discarded.flatMap(messagesOf).toReversed()) {
+      await deleteMessage(message)
+      this.#show({ transcript: without(this.#snapshot.transcript, message.id) })
+    }
+    for (const run of discarded.flatMap((entry) => (entry.kind === "answer" ? [entry.run] : []))) {
+      this.#put(await setRunMetadata(run, { ...run.metadata, [SUPERSEDED]: "true" }))
+    }
   }
 
-  async #attempt(action: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  /** Does something at the server, and then what is `next`. True once it is done. */
+  async #attempt(
+    action: (signal: AbortSignal) => Promise<void>,
+    { next, canRepeat = true }: { next?: () => unknown; canRepeat?: boolean } = {},
+  ): Promise<boolean> {
     const { signal } = this.#closing
     this.#show({ isBusy: true, fault: null })
     try {
       await action(signal)
-      if (!signal.aborted) this.#show({ isBusy: false })
     } catch (error) {
-      if (signal.aborted) return
+      if (signal.aborted) return false
       // Of a run at work, what matters is how it goes on; to ask for it once more would be refused.
       const isAtWork = liveRun(this.#snapshot.transcript) !== undefined
-      this.#fail(error, () => (isAtWork ? this.open() : void this.#attempt(action)))
+      const repeat = canRepeat ? () => void this.#attempt(action, { next }) : null
+      this.#fail(error, isAtWork ? () => this.open() : repeat)
+      return false
     }
+    if (signal.aborted) return false
+    this.#show({ isBusy: false })
+    void next?.()
+    return true
   }
 
-  #fail(error: unknown, again: () => void): void {
+  #fail(error: unknown, again: (() => void) | null): void {
     this.#show({ isBusy: false, fault: { error, again } })
   }
 
