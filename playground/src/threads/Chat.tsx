@@ -10,8 +10,9 @@ import { FaultNotice } from "../app/FaultNotice"
 import classes from "./Chat.module.css"
 import { Conversation } from "./Conversation"
 import { textOf, titleOf } from "./entries"
-import { Frame, WRITING } from "./Frame"
+import { Frame } from "./Frame"
 import { InspectorPane } from "./InspectorPane"
+import type { Written } from "./NewThread"
 import type { Run, Thread } from "./objects"
 import type { Source } from "./passages"
 import { titled, useThread } from "./queries"
@@ -49,8 +50,8 @@ function Waiting() {
 
 function OpenThread({ thread }: { thread: Thread }) {
   const { t } = useTranslation("threads")
-  const location = useLocation()
-  const [session, snapshot] = useSession(thread.id)
+  const written = useLocation().state as Written | null
+  const [session, snapshot] = useSession(thread.id, written?.first ?? null)
   const { transcript, isLoaded, isBusy } = snapshot
   const lastRun = transcript.runs.at(-1)
   const choice = useAssistantChoice(lastRun?.assistant_id ?? null)
@@ -86,7 +87,7 @@ function OpenThread({ thread }: { thread: Thread }) {
         onSend={async (message) => choice.assistant !== null && session.send(message, choice.assistant.id)}
         onStop={live && live.status !== "cancelling" ? () => session.stop() : null}
         isWaiting={isBusy}
-        isWriting={location.state === WRITING}
+        isWriting={written !== null}
         placeholder={t(live?.status === "requires_action" ? "composer.waiting" : "composer.placeholder")}
       >
         {isLoaded || snapshot.fault ? (

@@ -8,8 +8,15 @@ import { download, useFilesById } from "../files/queries"
 import classes from "./FileViews.module.css"
 import { useBlobUrl } from "./useBlob"
 
+interface PictureProps {
+  fileId: string
+  alt?: string
+  /** As a reminder of what was sent, rather than to be read. */
+  isSmall?: boolean
+}
+
 /** A picture that the server keeps; one click shows it in full. */
-export function Picture({ fileId, alt }: { fileId: string; alt?: string }) {
+export function Picture({ fileId, alt, isSmall = false }: PictureProps) {
   const { t } = useTranslation("threads")
   const { url, error } = useBlobUrl(fileId)
   const name = useFileName(fileId)
@@ -20,7 +27,7 @@ export function Picture({ fileId, alt }: { fileId: string; alt?: string }) {
       </Text>
     )
   }
-  if (!url) return <Skeleton height={220} maw={420} radius="md" />
+  if (!url) return <Skeleton height={isSmall ? 120 : 220} maw={isSmall ? 180 : 420} radius="md" />
   return (
     <Anchor href={url} target="_blank" className={classes.picture ?? ""}>
       <Image
@@ -29,6 +36,7 @@ export function Picture({ fileId, alt }: { fileId: string; alt?: string }) {
         fit="contain"
         radius="md"
         className={classes.image ?? ""}
+        mod={{ small: isSmall }}
       />
     </Anchor>
   )

@@ -21,9 +21,6 @@ interface Props {
   placeholder: string
 }
 
-/** A state of the router: the page before was left by writing. */
-export const WRITING = "writing"
-
 /** A conversation's frame: its head, its body, and where messages are written. Files may be dropped anywhere on it. */
 export function Frame({ head, children, choice, onSend, onStop, isWaiting, isWriting, placeholder }: Props) {
   const { t } = useTranslation("threads")

@@ -19,10 +19,13 @@ interface Props {
 export function FunctionForm({ calls, isBusy, onSubmit, onCancel }: Props) {
   const { t } = useTranslation("threads")
   const [outputs, setOutputs] = useState<Readonly<Record<string, string>>>({})
+  const [isSent, setSent] = useState(false)
   const form = useRef<HTMLFormElement>(null)
 
   function submit(event: FormEvent) {
     event.preventDefault()
+    if (isBusy) return
+    setSent(true)
     onSubmit(calls.map(({ id }) => ({ tool_call_id: id, output: outputs[id] ?? "" })))
   }
 
@@ -66,7 +69,7 @@ export function FunctionForm({ calls, isBusy, onSubmit, onCancel }: Props) {
             </Stack>
           ))}
           <Group gap="xs">
-            <Button type="submit" size="sm" loading={isBusy}>
+            <Button type="submit" size="sm" loading={isSent && isBusy}>
               {t("form.submit")}
             </Button>
             <Button variant="default" size="sm" onClick={onCancel}>

@@ -7,15 +7,20 @@ import { api } from "../api/client"
 import { EmptyState } from "../app/EmptyState"
 import { FaultNotice } from "../app/FaultNotice"
 import { BackToList } from "../app/MasterDetail"
-import { notifyFault } from "../app/notify"
 import { AssistantSelect } from "./AssistantSelect"
 import { titleOf } from "./entries"
-import { Frame, WRITING } from "./Frame"
+import { Frame } from "./Frame"
 import classes from "./NewThread.module.css"
 import { useKeepThread } from "./queries"
-import { createMessage, type NewMessage, startRunUnheard } from "./requests"
+import { createMessage, type NewMessage } from "./requests"
 import headClasses from "./ThreadHead.module.css"
 import { useAssistantChoice } from "./useAssistantChoice"
+
+/** The router's state on the page of a thread that has just been written to. */
+export interface Written {
+  /** The assistant that is to answer first. */
+  readonly first: string
+}
 
 /** A conversation before its first message, with which its thread begins. */
 export function NewThread({ assistant: usual }: { assistant: string | null }) {
@@ -33,9 +38,8 @@ export function NewThread({ assistant: usual }: { assistant: string | null }) {
       const thread = await api().beta.threads.create({ metadata: titleFor(message) })
       await createMessage(thread.id, message)
       keep(thread)
-      // The thread's own page shows how the run goes on. Where none began, it offers to try again.
-      await startRunUnheard(thread.id, assistant.id).catch(notifyFault)
-      await navigate(`/threads/${thread.id}`, { state: WRITING })
+      // The thread's own page lets it be answered, and shows why where it cannot be.
+      await navigate(`/threads/${thread.id}`, { state: { first: assistant.id } satisfies Written })
       return true
     } catch (error) {
       setFault(error)

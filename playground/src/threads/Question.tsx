@@ -81,7 +81,7 @@ function Given({ message }: { message: Message }) {
   return (
     <Group gap="xs" justify="flex-end">
       {images.map((image) => (
-        <Picture key={image} fileId={image} />
+        <Picture key={image} fileId={image} isSmall />
       ))}
       {attachments.map(({ file_id, tools }) => (
         <FileName

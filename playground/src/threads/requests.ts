@@ -74,19 +74,12 @@ export type Events = AsyncIterable<StreamEvent>
 
 /** Starts a run, and tells what happens in it. */
 export function startRun(thread: string, assistant: string, signal: AbortSignal): Promise<Events> {
-  return withModelRequests((include) =>
-    api().beta.threads.runs.create(thread, { assistant_id: assistant, stream: true, include }, { signal }),
-  )
+  const start = (include: Include[]) =>
+    api().beta.threads.runs.create(thread, { assistant_id: assistant, stream: true, include }, { signal })
+  return withModelRequests(start)
 }
 
-/** Starts a run that nobody listens to yet. */
-export function startRunUnheard(thread: string, assistant: string): Promise<Run> {
-  return withModelRequests((include) =>
-    api().beta.threads.runs.create(thread, { assistant_id: assistant, include }),
-  )
-}
-
-async function withModelRequests<T>(start: (include: Include[]) => Promise<T>): Promise<T> {
+async function withModelRequests(start: (include: Include[]) => Promise<Events>): Promise<Events> {
   if (keepsModelRequests) {
     try {
       return await start([RESULTS, MODEL_REQUESTS])

@@ -77,14 +77,19 @@ export class ThreadSession {
 
   readonly snapshot = (): Snapshot => this.#snapshot
 
-  open(): void {
+  /** Reads the thread. If nothing was answered in it yet, `first` answers. */
+  open(first: string | null = null): void {
     this.#closing = new AbortController()
-    void this.#attempt(async (signal) => {
+    const read = async (signal: AbortSignal) => {
       const { transcript, hasEarlier } = await fetchTranscript(this.thread, EMPTY, signal)
       this.#show({ transcript, hasEarlier, isLoaded: true })
       const run = liveRun(transcript)
       if (run && run.status !== "requires_action") await this.#follow(run, signal)
-    })
+    }
+    const answer = () => {
+      if (first !== null && this.#snapshot.transcript.runs.length === 0) void this.run(first)
+    }
+    void this.#attempt(read, { next: answer })
   }
 
   close(): void {
