@@ -19,8 +19,12 @@ export function api(): OpenAI {
 }
 
 /** Every answer passes here, also those of streams, so a refused key is noticed wherever it happens. */
-const fetchAndWatch: typeof fetch = async (input, init) => {
-  const response = await fetch(input, init)
+async function watch(...request: Parameters<typeof fetch>): Promise<Response> {
+  const response = await fetch(...request)
   if (response.status === 401) setRefused(true)
   return response
 }
+
+// The package looks here for what a response is made by, before it sends a file. Not finding it, it would ask for the
+// address `data:,`, which our content security policy refuses.
+const fetchAndWatch = Object.assign(watch, { Response })

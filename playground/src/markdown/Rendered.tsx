@@ -35,13 +35,15 @@ export default function Rendered({ text, marks = NO_MARKS, showMark, showFile }:
   const shown = useDeferredValue(text)
   const source = useMemo(() => mathsInDollars(numberedMarks(shown, marks)), [shown, marks])
   const maths = useMaths(hasMaths(source))
-  const components = useMemo(() => componentsFor({ marks, showMark, showFile }), [marks, showMark, showFile])
+  const components = useMemo(
+    () => componentsFor({ marks, showMark, showFile }, maths?.Maths),
+    [marks, showMark, showFile, maths],
+  )
   const plugins: Options["remarkPlugins"] = [remarkGfm, remarkCjkFriendly, remarkMarks]
   return (
     <Typography className={classes.markdown ?? ""}>
       <ReactMarkdown
-        remarkPlugins={maths ? [...plugins, maths.remark] : plugins}
-        rehypePlugins={maths ? [maths.rehype] : []}
+        remarkPlugins={maths ? [...plugins, maths.remarkMaths] : plugins}
         urlTransform={safeUrl}
         components={components}
       >
@@ -56,9 +58,10 @@ function safeUrl(url: string): string {
   return /^(https?:|mailto:|sandbox:|#)/i.test(url) ? url : ""
 }
 
+type MathsComponent = typeof import("./maths").Maths
 type Shown = Required<Pick<MarkdownProps, "marks">> & Pick<MarkdownProps, "showMark" | "showFile">
 
-function componentsFor({ marks, showMark, showFile }: Shown): Components {
+function componentsFor({ marks, showMark, showFile }: Shown, Maths: MathsComponent | undefined): Components {
   return {
     a: ({ href = "", children }) =>
       href.startsWith(SANDBOX) && showFile ? showFile(href, children) : <Link href={href}>{children}</Link>,
@@ -74,6 +77,7 @@ function componentsFor({ marks, showMark, showFile }: Shown): Components {
     },
     pre: ({ node }) => {
       const code = node?.children.find((child): child is Element => "tagName" in child)
+      if (Maths && isMaths(code)) return <Maths tex={textWithin(code)} isDisplayed />
       return (
         <CodeBlock
           code={plainMarks(textWithin(code), marks).replace(/\n$/, "")}
@@ -81,7 +85,12 @@ function componentsFor({ marks, showMark, showFile }: Shown): Components {
         />
       )
     },
-    code: ({ node }) => <code>{plainMarks(textWithin(node), marks)}</code>,
+    code: ({ node }) =>
+      Maths && isMaths(node) ? (
+        <Maths tex={textWithin(node)} isDisplayed={false} />
+      ) : (
+        <code>{plainMarks(textWithin(node), marks)}</code>
+      ),
     input: ({ checked }) => <Tick isTicked={checked === true} />,
     table: ({ children }) => (
       <Table.ScrollContainer minWidth={0} type="native">
@@ -139,6 +148,11 @@ function textWithin(node: ElementContent | undefined): string {
   if (!node) return ""
   if (node.type === "text") return node.value
   return node.type === "element" ? node.children.map(textWithin).join("") : ""
+}
+
+/** What remark-math has found. */
+function isMaths(code: Element | undefined): boolean {
+  return languageOf(code) === "math"
 }
 
 function languageOf(code: Element | undefined): string | null {

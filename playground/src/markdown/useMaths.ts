@@ -1,18 +1,18 @@
 import { useEffect, useState } from "react"
 
-type Maths = typeof import("./maths").maths
+type MathsModule = typeof import("./maths")
 
-let loaded: Maths | null = null
+let loaded: MathsModule | null = null
 
-/** The plugins that set maths; KaTeX is fetched with the first text that has some. */
-export function useMaths(isNeeded: boolean): Maths | null {
+/** What sets maths; KaTeX is fetched with the first text that has some. */
+export function useMaths(isNeeded: boolean): MathsModule | null {
   const [maths, setMaths] = useState(loaded)
   useEffect(() => {
     if (!isNeeded || maths) return
     let isShown = true
     void import("./maths").then((module) => {
-      loaded = module.maths
-      if (isShown) setMaths(module.maths)
+      loaded = module
+      if (isShown) setMaths(module)
     })
     return () => {
       isShown = false
