@@ -15,8 +15,9 @@ import { InspectorPane } from "./InspectorPane"
 import type { Written } from "./NewThread"
 import type { Run, Thread } from "./objects"
 import type { Source } from "./passages"
-import { titled, useThread } from "./queries"
+import { titled, useThread, useThreadNames } from "./queries"
 import { SourceDrawer } from "./SourceDrawer"
+import type { Snapshot } from "./session"
 import { ThreadHead } from "./ThreadHead"
 import { liveRun } from "./transcript"
 import { type AssistantChoice, useAssistantChoice } from "./useAssistantChoice"
@@ -64,7 +65,7 @@ function OpenThread({ thread }: { thread: Thread }) {
   const [source, setSource] = useState<Source | null>(null)
   const live = liveRun(transcript)
   const nameOf = useAssistantNames(choice)
-  const first = transcript.messages[0]
+  const name = useName(thread, snapshot)
 
   function inspect(run: Run) {
     setInspectedRun(run.id)
@@ -77,7 +78,7 @@ function OpenThread({ thread }: { thread: Thread }) {
         head={
           <ThreadHead
             thread={thread}
-            name={titled(thread) || (first ? titleOf(textOf(first)) : "")}
+            name={name}
             choice={choice}
             isInspected={isInspected}
             onInspector={() => setInspected(!isInspected)}
@@ -117,11 +118,19 @@ function OpenThread({ thread }: { thread: Thread }) {
   )
 }
 
+/** A thread's name, in which what has just been said in it counts, too. */
+function useName(thread: Thread, { transcript, hasEarlier }: Snapshot): string {
+  const one = useMemo(() => [thread], [thread])
+  const known = useThreadNames(one).get(thread.id) ?? ""
+  const first = hasEarlier ? undefined : transcript.messages[0]
+  return titled(thread) || (first ? titleOf(textOf(first)) : known)
+}
+
 function useAssistantNames({ assistants }: AssistantChoice): (id: string | null) => string {
   const { t } = useTranslation("threads")
   return useMemo(() => {
     const names = new Map(assistants?.map(({ id, name }) => [id, name || t("head.unnamed")]))
-    return (id) => (id && names.get(id)) || t("head.unknownAssistant")
+    return (id) => (id === null ? t("conversation.assistant") : (names.get(id) ?? t("head.unknownAssistant")))
   }, [assistants, t])
 }
 

@@ -1,4 +1,4 @@
-import { ActionIcon, Button, Center, Stack, VisuallyHidden } from "@mantine/core"
+import { ActionIcon, Button, Center, Stack, Text, VisuallyHidden } from "@mantine/core"
 import { IconArrowDown } from "@tabler/icons-react"
 import { type ReactNode, useMemo } from "react"
 import { useTranslation } from "react-i18next"
@@ -6,18 +6,20 @@ import { useStickToBottom } from "use-stick-to-bottom"
 import { faultOf, isWorthRetrying } from "../api/errors"
 import { FaultNotice } from "../app/FaultNotice"
 import { Answer, stageOf } from "./Answer"
+import answerClasses from "./Answer.module.css"
 import classes from "./Conversation.module.css"
 import { conversation } from "./entries"
-import type { Run } from "./objects"
+import type { Message, Run } from "./objects"
 import type { Source } from "./passages"
 import { Question } from "./Question"
+import { Said } from "./Said"
 import type { SessionFault, Snapshot, ThreadSession } from "./session"
 import { isOver, liveRun } from "./transcript"
 
 interface Props {
   session: ThreadSession
   snapshot: Snapshot
-  nameOf: (assistant: string) => string
+  nameOf: (assistant: string | null) => string
   /** Who answers what is said anew; null while there is nobody. */
   assistant: string | null
   onSource: (source: Source) => void
@@ -35,6 +37,15 @@ export function Conversation({ session, snapshot, nameOf, assistant, onSource, o
   const entries = useMemo(() => conversation(transcript), [transcript])
   const live = liveRun(transcript)
   const isFree = !isBusy && !live && assistant !== null
+
+  /** What was in view stays there, though it moves down. */
+  async function showEarlier() {
+    const { current: view } = scrollRef
+    const below = view ? view.scrollHeight - view.scrollTop : 0
+    await session.showEarlier()
+    if (view) view.scrollTop = view.scrollHeight - below
+  }
+
   return (
     <div className={classes.around}>
       <section
@@ -48,13 +59,20 @@ export function Conversation({ session, snapshot, nameOf, assistant, onSource, o
         <div ref={contentRef} className={classes.content} role="log" aria-busy={live !== undefined}>
           {hasEarlier && (
             <Center>
-              <Button variant="subtle" size="xs" disabled={isBusy} onClick={() => void session.showEarlier()}>
+              <Button variant="subtle" size="xs" disabled={isBusy} onClick={() => void showEarlier()}>
                 {t("conversation.earlier")}
               </Button>
             </Center>
           )}
           {entries.map((entry) =>
-            entry.kind === "message" ? (
+            entry.kind === "message" && entry.message.role === "assistant" ? (
+              <Line
+                key={entry.message.id}
+                message={entry.message}
+                name={nameOf(entry.message.assistant_id)}
+                onSource={onSource}
+              />
+            ) : entry.kind === "message" ? (
               <Question
                 key={entry.message.id}
                 message={entry.message}
@@ -102,6 +120,20 @@ export function Conversation({ session, snapshot, nameOf, assistant, onSource, o
     </div>
   )
 }
+
+/** An assistant's line that no run is known for: a program wrote it, or its run is further back. */
+function Line({ message, name, onSource }: { message: Message; name: string; onSource: Props["onSource"] }) {
+  return (
+    <article className={answerClasses.answer} aria-label={name}>
+      <Text size="xs" fw={600} c="dimmed" aria-hidden>
+        {name}
+      </Text>
+      <Said message={message} steps={NO_STEPS} onSource={onSource} />
+    </article>
+  )
+}
+
+const NO_STEPS: never[] = []
 
 function Fault({ fault, onReload }: { fault: SessionFault; onReload: () => void }) {
   const { t } = useTranslation("threads")

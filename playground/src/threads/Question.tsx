@@ -1,4 +1,4 @@
-import { ActionIcon, Button, CopyButton, Group, Stack, Text, Textarea, Tooltip } from "@mantine/core"
+import { ActionIcon, Anchor, Button, CopyButton, Group, Stack, Text, Textarea, Tooltip } from "@mantine/core"
 import { IconCheck, IconCopy, IconPencil } from "@tabler/icons-react"
 import { type FormEvent, useState } from "react"
 import { useTranslation } from "react-i18next"
@@ -15,18 +15,13 @@ interface Props {
   onResend: ((changed: NewMessage) => void) | null
 }
 
-/** A message that was said to the assistant, or written into the thread by a program. */
+/** A message to the assistant. */
 export function Question({ message, onResend }: Props) {
   const { t } = useTranslation("threads")
   const [isEdited, setEdited] = useState(false)
-  const isOwn = message.role === "user"
   const text = textOf(message)
   return (
-    <article
-      className={classes.question}
-      data-own={isOwn || undefined}
-      aria-label={t(isOwn ? "conversation.you" : "conversation.assistant")}
-    >
+    <article className={classes.question} aria-label={t("conversation.you")}>
       {isEdited && onResend ? (
         <Edit
           text={text}
@@ -40,7 +35,7 @@ export function Question({ message, onResend }: Props) {
         <>
           <Given message={message} />
           <div className={classes.line}>
-            <Actions text={text} onEdit={isOwn && onResend ? () => setEdited(true) : null} />
+            <Actions text={text} onEdit={onResend ? () => setEdited(true) : null} />
             {text && <Text className={classes.bubble ?? ""}>{text}</Text>}
           </div>
         </>
@@ -77,11 +72,18 @@ function Actions({ text, onEdit }: { text: string; onEdit: (() => void) | null }
 function Given({ message }: { message: Message }) {
   const { t } = useTranslation("threads")
   const { images, attachments } = partsOf(message)
-  if (images.length + attachments.length === 0) return null
+  const addresses = message.content.flatMap((part) => (part.type === "image_url" ? [part.image_url.url] : []))
+  if (images.length + attachments.length + addresses.length === 0) return null
   return (
     <Group gap="xs" justify="flex-end">
       {images.map((image) => (
         <Picture key={image} fileId={image} isSmall />
+      ))}
+      {/* Whoever wrote it wanted the model to see it; to show it here would tell its server who reads this. */}
+      {addresses.map((address) => (
+        <Anchor key={address} href={address} target="_blank" rel="noopener noreferrer nofollow" size="sm">
+          {address}
+        </Anchor>
       ))}
       {attachments.map(({ file_id, tools }) => (
         <FileName
