@@ -29,14 +29,13 @@ export function Picture({ fileId, alt, isSmall = false }: PictureProps) {
   }
   if (!url) return <Skeleton height={isSmall ? 120 : 220} maw={isSmall ? 180 : 420} radius="md" />
   return (
-    <Anchor href={url} target="_blank" className={classes.picture ?? ""}>
+    <Anchor href={url} target="_blank" className={classes.picture ?? ""} mod={{ small: isSmall }}>
       <Image
         src={url}
         alt={alt ?? t("file.image", { name })}
         fit="contain"
         radius="md"
         className={classes.image ?? ""}
-        mod={{ small: isSmall }}
       />
     </Anchor>
   )

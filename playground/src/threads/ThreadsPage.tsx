@@ -2,6 +2,7 @@ import { useParams, useSearchParams } from "react-router"
 import { MasterDetail } from "../app/MasterDetail"
 import { Chat } from "./Chat"
 import { NewThread } from "./NewThread"
+import { useThreads } from "./queries"
 import { ThreadList } from "./ThreadList"
 
 /** In place of an id: a thread that begins with its first message. No id of the API is this word. */
@@ -11,7 +12,10 @@ export function Component() {
   const { threadId } = useParams()
   const [search] = useSearchParams()
   const assistant = search.get("assistant")
-  const isNew = threadId === NEW || assistant !== null
+  const { data: threads } = useThreads()
+  // Where there is no list to choose from, a phone shows at once where to begin.
+  const hasNone = threads === null || threads?.length === 0
+  const isNew = threadId === NEW || assistant !== null || (hasNone && threadId === undefined)
   const begin = <NewThread key={assistant} assistant={assistant} />
   return (
     <MasterDetail
