@@ -126,7 +126,11 @@ export class ThreadSession {
     const run = liveRun(this.#snapshot.transcript)
     if (!run) return
     const isHeard = this.#snapshot.isBusy
-    const cancelling = async () => this.#put(await cancelRun(run))
+    const cancelling = async () => {
+      const cancelled = await cancelRun(run)
+      // By the time this answer comes, the stream may have told the end already.
+      if (liveRun(this.#snapshot.transcript)?.id === run.id) this.#put(cancelled)
+    }
     if (isHeard) {
       // The stream that is being heard tells how it ends.
       cancelling().catch((error: unknown) => this.#show({ fault: { error, again: () => this.stop() } }))

@@ -83,6 +83,16 @@ describe("what is heard", () => {
     expect(said.messages[0]?.content[0]).toMatchObject({ text: { value: "Hello!" } })
   })
 
+  it("forgets what a crash undid when a run is told from its beginning", () => {
+    const created = event("thread.run.created", run("run_1", { status: "queued" }))
+    const half = event("thread.message.created", message("msg_1", "Half", { run_id: "run_1" }))
+    const whole = event("thread.message.created", message("msg_2", "Whole", { run_id: "run_1" }))
+    const others = event("thread.message.completed", message("msg_0", "Hi"))
+    const said = heardAll(others, created, half, created, whole)
+    expect(said.messages.map(({ id }) => id)).toEqual(["msg_0", "msg_2"])
+    expect(said.runs).toHaveLength(1)
+  })
+
   it("puts pictures beside words", () => {
     const created = event("thread.message.created", message("msg_1", ""))
     const content = [{ index: 0, type: "image_file", image_file: { file_id: "file-1" } }]

@@ -27,12 +27,23 @@ export function heard(transcript: Transcript, event: StreamEvent): Transcript {
       const { id, delta } = event.data
       return { ...transcript, steps: changed(transcript.steps, id, (step) => grown.step(step, delta)) }
     }
+    case "thread.run.created":
+      return stored(untold(transcript, event.data.id), event.data)
     case "thread.created":
     case "error":
       return transcript
     default:
       return stored(transcript, event.data)
   }
+}
+
+/**
+ * The transcript without what a run did. A stream that begins with its beginning tells all of it, and not what a crash of
+ * the server undid.
+ */
+function untold({ messages, runs, steps }: Transcript, run: string): Transcript {
+  const isOthers = ({ run_id }: Message | RunStep) => run_id !== run
+  return { messages: messages.filter(isOthers), runs, steps: steps.filter(isOthers) }
 }
 
 /** The transcript with this object as it is now. */
