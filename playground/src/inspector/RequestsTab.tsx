@@ -4,9 +4,10 @@ import { useTranslation } from "react-i18next"
 import { api } from "../api/client"
 import { FaultNotice } from "../app/FaultNotice"
 import { useFormat } from "../app/format"
-import { CodeBlock } from "../markdown/CodeBlock"
 import type { Run } from "../threads/objects"
+import { JsonDetails } from "./JsonDetails"
 import { isUnknownToServer, type ModelRequest, requestsPath } from "./modelRequests"
+import { RequestMessages } from "./RequestMessages"
 
 /** What the run's model was sent, word for word. */
 export function RequestsTab({ run }: { run: Run }) {
@@ -59,12 +60,8 @@ function Request({ request, number }: { request: ModelRequest; number: number })
           .filter(Boolean)
           .join(" · ")}
       </Text>
-      <CodeBlock
-        code={JSON.stringify(body, null, 2)}
-        language="json"
-        title="POST /chat/completions"
-        maxHeight={520}
-      />
+      <RequestMessages messages={body.messages ?? []} />
+      <JsonDetails title={t("requests.json")} value={body} />
     </section>
   )
 }

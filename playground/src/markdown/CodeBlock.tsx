@@ -57,10 +57,14 @@ function useHighlighted(code: string, language: string | null): ReactNode {
   useEffect(() => {
     if (highlight || language === null) return
     let isShown = true
-    void import("./highlight").then((module) => {
-      loaded = module.highlight
-      if (isShown) setHighlight(() => module.highlight)
-    })
+    import("./highlight").then(
+      (module) => {
+        loaded = module.highlight
+        if (isShown) setHighlight(() => module.highlight)
+      },
+      // Out of reach, it leaves the text in one colour.
+      () => {},
+    )
     return () => {
       isShown = false
     }

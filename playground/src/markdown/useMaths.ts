@@ -10,10 +10,14 @@ export function useMaths(isNeeded: boolean): MathsModule | null {
   useEffect(() => {
     if (!isNeeded || maths) return
     let isShown = true
-    void import("./maths").then((module) => {
-      loaded = module
-      if (isShown) setMaths(module)
-    })
+    import("./maths").then(
+      (module) => {
+        loaded = module
+        if (isShown) setMaths(module)
+      },
+      // Out of reach, it is shown as it was written.
+      () => {},
+    )
     return () => {
       isShown = false
     }

@@ -89,7 +89,7 @@ function OpenThread({ thread }: { thread: Thread }) {
         onStop={live && live.status !== "cancelling" ? () => session.stop() : null}
         isWaiting={isBusy}
         isWriting={written !== null}
-        placeholder={t(live?.status === "requires_action" ? "composer.waiting" : "composer.placeholder")}
+        placeholder={t(placeholderOf(live, choice))}
       >
         {isLoaded || snapshot.fault ? (
           <Conversation
@@ -132,6 +132,11 @@ function useAssistantNames({ assistants }: AssistantChoice): (id: string | null)
     const names = new Map(assistants?.map(({ id, name }) => [id, name || t("head.unnamed")]))
     return (id) => (id === null ? t("conversation.assistant") : (names.get(id) ?? t("head.unknownAssistant")))
   }, [assistants, t])
+}
+
+function placeholderOf(live: Run | undefined, { assistants }: AssistantChoice) {
+  if (assistants?.length === 0) return "new.noAssistantsTitle"
+  return live?.status === "requires_action" ? "composer.waiting" : "composer.placeholder"
 }
 
 /** The vector stores that are searched for this thread. */
