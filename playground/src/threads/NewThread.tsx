@@ -61,7 +61,7 @@ export function NewThread({ assistant: usual }: { assistant: string | null }) {
       head={
         <header className={headClasses.head}>
           <BackToList to="/threads" />
-          <Text component="h2" fw={600} className={headClasses.name ?? ""}>
+          <Text component="h1" fw={600} className={headClasses.name ?? ""}>
             {t("list.new")}
           </Text>
           <AssistantSelect
@@ -79,7 +79,7 @@ export function NewThread({ assistant: usual }: { assistant: string | null }) {
       placeholder={t("composer.placeholder")}
     >
       <Stack className={classes.welcome ?? ""} align="center" justify="center" gap={6}>
-        <Title order={3} size="h2" ta="center">
+        <Title order={2} size="h2" ta="center">
           {t("new.title")}
         </Title>
         {assistant ? (

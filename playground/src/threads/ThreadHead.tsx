@@ -28,7 +28,7 @@ export function ThreadHead({ thread, name, choice, isInspected, onInspector }: P
   return (
     <header className={classes.head}>
       <BackToList to="/threads" />
-      <Text component="h2" fw={600} truncate className={classes.name ?? ""}>
+      <Text component="h1" fw={600} truncate className={classes.name ?? ""}>
         {name || t("list.untitled")}
       </Text>
       <AssistantSelect
