@@ -1,11 +1,22 @@
 import react from "@vitejs/plugin-react"
+import type { Plugin } from "vite"
 import { defineConfig } from "vitest/config"
 
 // `npm run dev` serves the app with hot reloading and sends /v1 to a server that runs already.
 const server = process.env.ADJUTANT_URL ?? "http://127.0.0.1:8080"
 
+/** KaTeX names each font in three formats. Every browser that runs the app reads the first. */
+const oneFormatOfFonts: Plugin = {
+  name: "one-format-of-fonts",
+  enforce: "pre",
+  transform(code, id) {
+    if (!id.includes("katex.min.css")) return
+    return code.replace(/,url\([^)]*\.(?:woff|ttf)\) format\("\w+"\)/g, "")
+  },
+}
+
 export default defineConfig({
-  plugins: [react()],
+  plugins: [react(), oneFormatOfFonts],
   // Mantine and the code editor write <style> elements. The server puts a fresh value in the place of this word each
   // time it serves index.html, and names it in style-src; the app reads it from the <meta> that Vite adds.
   html: { cspNonce: "CSP_NONCE" },
