@@ -7,7 +7,7 @@ import { EmptyState } from "./EmptyState"
 export function Broken() {
   const { t } = useTranslation()
   return (
-    <EmptyState icon={IconBug} title={t("broken.title")} text={t("broken.text")}>
+    <EmptyState isPage icon={IconBug} title={t("broken.title")} text={t("broken.text")}>
       <Button variant="light" onClick={() => location.reload()}>
         {t("broken.reload")}
       </Button>

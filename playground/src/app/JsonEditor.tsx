@@ -17,6 +17,7 @@ interface Props {
 export function JsonEditor({ label, description, value, onChange, error }: Props) {
   const id = useId()
   const wiring: ComponentProps<typeof CodeEditor>["wiring"] = {
+    tabindex: "0",
     "aria-labelledby": `${id}-label`,
     ...(error ? { "aria-invalid": "true", "aria-describedby": `${id}-error` } : {}),
   }

@@ -7,7 +7,7 @@ import { EmptyState } from "./EmptyState"
 export function NotFound() {
   const { t } = useTranslation()
   return (
-    <EmptyState icon={IconError404} title={t("notFound.title")} text={t("notFound.text")}>
+    <EmptyState isPage icon={IconError404} title={t("notFound.title")} text={t("notFound.text")}>
       <Button component={Link} to="/assistants" variant="light">
         {t("notFound.home")}
       </Button>

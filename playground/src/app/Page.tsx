@@ -12,8 +12,8 @@ interface Props {
 export function Page({ title, actions, children }: Props) {
   return (
     <div className={classes.page}>
-      <Group justify="space-between" mih={36}>
-        <Title order={1} size="h3">
+      <Group justify="space-between">
+        <Title order={1} size="h3" className={classes.title ?? ""}>
           {title}
         </Title>
         {actions}

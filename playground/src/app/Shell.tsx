@@ -53,16 +53,16 @@ export function Shell() {
         </ActionIcon>
         <Text fw={600}>{title ?? t("name")}</Text>
       </header>
-      <div className={classes.side}>
+      <aside className={classes.side} aria-label={t("name")}>
         <Side />
-      </div>
+      </aside>
       <Drawer
         opened={menuOpen}
         onClose={menu.close}
         size={264}
         padding={0}
         withCloseButton={false}
-        aria-label={t("navigation.label")}
+        attributes={{ content: { "aria-label": t("navigation.label") } }}
       >
         <Side onLeave={menu.close} />
       </Drawer>

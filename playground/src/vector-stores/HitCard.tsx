@@ -21,7 +21,14 @@ export function HitCard({ hit, rank }: { hit: Hit; rank: number }) {
           {hit.filename}
         </Text>
       </div>
-      <Spoiler maxHeight={140} showLabel={t("find.more")} hideLabel={t("find.less")} mt="xs">
+      <Spoiler
+        maxHeight={140}
+        showLabel={t("find.more")}
+        hideLabel={t("find.less")}
+        attributes={{ content: { "aria-label": t("find.hit", { rank, name: hit.filename }) } }}
+        mt="xs"
+        styles={{ control: { fontSize: "var(--mantine-font-size-sm)" } }}
+      >
         <Marked text={text} words={words} />
       </Spoiler>
       {hit.explanation && <Why explanation={hit.explanation} />}

@@ -92,7 +92,7 @@ function Header({ store }: { store: VectorStore }) {
     <header className={classes.header}>
       <BackToList to="/vector-stores" />
       <div className={classes.names}>
-        <Title order={2} size="h4" lineClamp={1}>
+        <Title order={1} size="h4" lineClamp={1}>
           {name}
         </Title>
         <CopyId id={store.id} />

@@ -1,5 +1,5 @@
-import { ActionIcon, Badge, Loader, Text, UnstyledButton } from "@mantine/core"
-import { IconFileText, IconX } from "@tabler/icons-react"
+import { ActionIcon, Group, Loader, Text, UnstyledButton } from "@mantine/core"
+import { IconAlertTriangle, IconCircleCheck, IconCircleOff, IconFileText, IconX } from "@tabler/icons-react"
 import { useTranslation } from "react-i18next"
 import { useFormat } from "../app/format"
 import { notifyFault } from "../app/notify"
@@ -59,18 +59,27 @@ export function StoreFileRow({ storeId, file, onOpen }: Props) {
   )
 }
 
-const COLOURS = { completed: "teal", failed: "red", cancelled: "gray", in_progress: "gray" } as const
-
 function FileStatus({ status }: { status: StoreFile["status"] }) {
   const { t } = useTranslation("files")
   return (
-    <Badge
-      variant="light"
-      color={COLOURS[status]}
-      flex="none"
-      leftSection={status === "in_progress" ? <Loader size={10} color="gray" aria-hidden /> : undefined}
-    >
-      {t(`store.status.${status}`)}
-    </Badge>
+    <Group gap={5} wrap="nowrap" flex="none" miw={64}>
+      <StatusSign status={status} />
+      <Text size="xs" c={status === "failed" ? "var(--mantine-color-error)" : "dimmed"}>
+        {t(`store.status.${status}`)}
+      </Text>
+    </Group>
   )
+}
+
+function StatusSign({ status }: { status: StoreFile["status"] }) {
+  switch (status) {
+    case "completed":
+      return <IconCircleCheck size={15} color="light-dark(#0b7a55, #51cf9b)" aria-hidden />
+    case "in_progress":
+      return <Loader size={12} color="gray" aria-hidden />
+    case "failed":
+      return <IconAlertTriangle size={15} color="var(--mantine-color-error)" aria-hidden />
+    case "cancelled":
+      return <IconCircleOff size={15} aria-hidden />
+  }
 }

@@ -1,4 +1,4 @@
-import { Badge, Button } from "@mantine/core"
+import { Button, Text } from "@mantine/core"
 import { IconDatabase, IconPlus } from "@tabler/icons-react"
 import { useTranslation } from "react-i18next"
 import { useNavigate, useParams } from "react-router"
@@ -39,7 +39,7 @@ export function Component() {
   const isFirstVisit = stores.data?.length === 0 && !storeId
   if (isFirstVisit) {
     return (
-      <EmptyState icon={IconDatabase} title={t("stores.empty.title")} text={t("stores.empty.text")}>
+      <EmptyState isPage icon={IconDatabase} title={t("stores.empty.title")} text={t("stores.empty.text")}>
         {newButton}
       </EmptyState>
     )
@@ -79,20 +79,12 @@ function Summary({ store }: { store: VectorStore }) {
       <span>
         {t("stores.files", { count: store.file_counts.total })} · {bytes(store.usage_bytes)}
       </span>
-      {store.status === "in_progress" && (
-        <Badge size="xs" variant="light" color="gray">
-          {t("store.status.in_progress")}
-        </Badge>
-      )}
-      {store.status === "expired" && (
-        <Badge size="xs" variant="light" color="orange">
-          {t("stores.expired")}
-        </Badge>
-      )}
+      {store.status === "in_progress" && <span>{t("store.status.in_progress")}…</span>}
+      {store.status === "expired" && <span>{t("stores.expired")}</span>}
       {store.file_counts.failed > 0 && (
-        <Badge size="xs" variant="light" color="red">
+        <Text span inherit c="var(--mantine-color-error)">
           {t("stores.failed", { count: store.file_counts.failed })}
-        </Badge>
+        </Text>
       )}
     </>
   )

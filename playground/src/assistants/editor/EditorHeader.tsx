@@ -28,7 +28,7 @@ export function EditorHeader({ assistant, name, saving, onRetry, onTry, beforeCo
     <header className={classes.header}>
       <BackToList to="/assistants" />
       <div className={classes.names}>
-        <Title order={2} size="h4" lineClamp={1}>
+        <Title order={1} size="h4" lineClamp={1}>
           {name || t("untitled")}
         </Title>
         <CopyId id={assistant.id} />

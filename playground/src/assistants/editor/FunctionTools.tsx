@@ -51,7 +51,7 @@ export function FunctionTools({ draft, change, problem }: PartProps) {
               <UnstyledButton
                 className={classes.open ?? ""}
                 onClick={() => setEdited(index)}
-                aria-label={t("tools.functions.edit", { name: definition.name })}
+                title={t("tools.functions.edit", { name: definition.name })}
               >
                 <Text size="sm" ff="monospace" truncate>
                   {definition.name}
