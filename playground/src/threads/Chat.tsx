@@ -75,6 +75,7 @@ function OpenThread({ thread }: { thread: Thread }) {
   return (
     <div className={classes.chat}>
       <Frame
+        thread={thread.id}
         head={
           <ThreadHead
             thread={thread}

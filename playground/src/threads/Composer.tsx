@@ -9,6 +9,8 @@ import type { NewMessage } from "./requests"
 import type { Attachments } from "./useAttachments"
 
 interface Props {
+  /** The thread that is written to; any one word for those that do not exist yet. */
+  thread: string
   attachments: Attachments
   /** The tools of the assistant that will answer, and where they are switched on. */
   tools: ReadonlySet<string>
@@ -23,6 +25,9 @@ interface Props {
   placeholder: string
 }
 
+/** What was written and not sent yet, by thread, for whoever looks something up in another and comes back. */
+const drafts = new Map<string, string>()
+
 /** Where messages are written. */
 export function Composer({
   attachments,
@@ -34,7 +39,7 @@ export function Composer({
   ...rest
 }: Props) {
   const { t } = useTranslation("threads")
-  const [text, setText] = useState("")
+  const [text, setText] = useState(() => drafts.get(rest.thread) ?? "")
   const [isSending, setSending] = useState(false)
   const hint = useId()
   const field = useRef<HTMLTextAreaElement>(null)
@@ -48,6 +53,11 @@ export function Composer({
   const hasContent = text.trim() !== "" || attachments.files.some(({ use }) => use === "image")
   const canSend = hasContent && attachments.isReady && !rest.isDisabled && !onStop && !isSending
 
+  function write(changed: string) {
+    setText(changed)
+    drafts.set(rest.thread, changed)
+  }
+
   async function send(event?: FormEvent) {
     event?.preventDefault()
     if (!canSend) return
@@ -55,7 +65,7 @@ export function Composer({
     const isStored = await onSend({ text: text.trim(), ...attachments.parts() })
     setSending(false)
     if (!isStored) return
-    setText("")
+    write("")
     attachments.clear()
   }
 
@@ -88,7 +98,7 @@ export function Composer({
           aria-describedby={hint}
           placeholder={rest.placeholder}
           value={text}
-          onChange={(event) => setText(event.currentTarget.value)}
+          onChange={(event) => write(event.currentTarget.value)}
           onPaste={paste}
           onKeyDown={(event) => {
             if (!isSendKey(event)) return

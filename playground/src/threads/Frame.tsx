@@ -9,6 +9,7 @@ import type { AssistantChoice } from "./useAssistantChoice"
 import { useAttachments } from "./useAttachments"
 
 interface Props {
+  thread: string
   head: ReactNode
   children: ReactNode
   choice: AssistantChoice
@@ -22,7 +23,17 @@ interface Props {
 }
 
 /** A conversation's frame: its head, its body, and where messages are written. Files may be dropped anywhere on it. */
-export function Frame({ head, children, choice, onSend, onStop, isWaiting, isWriting, placeholder }: Props) {
+export function Frame({
+  thread,
+  head,
+  children,
+  choice,
+  onSend,
+  onStop,
+  isWaiting,
+  isWriting,
+  placeholder,
+}: Props) {
   const { t } = useTranslation("threads")
   const attachments = useAttachments(choice.tools)
   const { getRootProps, getInputProps, open, isDragActive } = useDropzone({
@@ -37,6 +48,7 @@ export function Frame({ head, children, choice, onSend, onStop, isWaiting, isWri
       {children}
       <div className={classes.foot}>
         <Composer
+          thread={thread}
           attachments={attachments}
           tools={choice.tools}
           assistantPath={`/assistants/${choice.assistant?.id ?? ""}`}

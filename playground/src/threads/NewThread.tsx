@@ -58,6 +58,7 @@ export function NewThread({ assistant: usual }: { assistant: string | null }) {
   }
   return (
     <Frame
+      thread="new"
       head={
         <header className={headClasses.head}>
           <BackToList to="/threads" />

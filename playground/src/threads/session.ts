@@ -101,9 +101,9 @@ export class ThreadSession {
 
   showEarlier(): Promise<boolean> {
     return this.#attempt(async (signal) => {
-      const { transcript } = this.#snapshot
-      const page = await fetchTranscript(this.thread, transcript, signal)
-      this.#show({ transcript: preceded(transcript, page.transcript), hasEarlier: page.hasEarlier })
+      const page = await fetchTranscript(this.thread, this.#snapshot.transcript, signal)
+      const transcript = preceded(this.#snapshot.transcript, page.transcript)
+      this.#show({ transcript, hasEarlier: page.hasEarlier })
     })
   }
 
