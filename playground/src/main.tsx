@@ -6,6 +6,7 @@ import { MantineProvider } from "@mantine/core"
 import { ModalsProvider } from "@mantine/modals"
 import { Notifications } from "@mantine/notifications"
 import { QueryClientProvider } from "@tanstack/react-query"
+import { setNonce } from "get-nonce"
 import { StrictMode } from "react"
 import { createRoot } from "react-dom/client"
 import { RouterProvider } from "react-router"
@@ -18,6 +19,8 @@ import { readableGreys, theme } from "./app/theme"
 const root = document.getElementById("root")
 if (!root) throw new Error("index.html has no element with the id `root`")
 
+// What keeps the page still behind a dialog writes a <style> element of its own.
+setNonce(styleNonce())
 await startLanguage()
 
 createRoot(root).render(

@@ -21,6 +21,12 @@ describe("words that a search matched", () => {
     expect(shown("개인정보를 보호합니다", ["개인", "인정", "정보"])).toBe("[개인정보]를 보호합니다")
   })
 
+  it("are marked as far as they stand there, where they end otherwise", () => {
+    expect(shown("A refund is paid.", ["refunds"])).toBe("A [refund] is paid.")
+    expect(shown("환불 규정", ["환불은"])).toBe("[환불] 규정")
+    expect(shown("A ref is here.", ["refunds"])).toBe("A ref is here.")
+  })
+
   it("leave the text whole where there are none", () => {
     expect(shown("Nothing here.", [])).toBe("Nothing here.")
     expect(shown("", ["a"])).toBe("")

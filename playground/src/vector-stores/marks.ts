@@ -3,9 +3,13 @@ export interface Stretch {
   isMarked: boolean
 }
 
+// So much of a word has to stand in a text at least, where the whole word does not.
+const LEAST_LETTERS = 4
+const LEAST_SYLLABLES = 2
+
 /**
- * Cuts a text where words stand that a search matched. The server's words are those of its index: small letters, and for
- * Korean, Japanese and Chinese pairs of characters, so that neighbours overlap; what overlaps or touches is one stretch.
+ * Cuts a text where words of a question stand that a search matched. The search matches words whatever their endings, so
+ * of a word that does not stand there as it was asked for, its longest beginning that does is marked.
  */
 export function mark(text: string, words: string[]): Stretch[] {
   const isMarked = markedCharacters(text, words)
@@ -25,17 +29,26 @@ function markedCharacters(text: string, words: string[]): Uint8Array {
   // A few letters change their length when made small; then positions would not fit.
   if (small.length !== text.length) return marked
   for (const word of new Set(words.map((word) => word.toLowerCase()).filter(Boolean))) {
-    for (let at = small.indexOf(word); at >= 0; at = small.indexOf(word, at + 1)) {
-      if (standsAlone(small, at, word)) marked.fill(1, at, at + word.length)
+    const least = Math.min(word.length, isUnspaced(word) ? LEAST_SYLLABLES : LEAST_LETTERS)
+    for (let length = word.length; length >= least; length--) {
+      const beginning = word.slice(0, length)
+      const places = placesOf(beginning, small)
+      for (const at of places) marked.fill(1, at, at + length)
+      if (places.length > 0) break
     }
   }
   return marked
 }
 
-/** "in" is not found within "find". Scripts without spaces between words have no such borders. */
-function standsAlone(text: string, at: number, word: string): boolean {
-  const isLetter = (character: string | undefined) =>
-    character !== undefined && /[\p{L}\p{N}]/u.test(character)
-  const isUnspaced = /[\p{Script=Hangul}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u.test(word)
-  return isUnspaced || !isLetter(text[at - 1])
+/** Where a word begins in a text. "in" is not found within "find"; scripts without spaces have no such borders. */
+function placesOf(word: string, text: string): number[] {
+  const places: number[] = []
+  for (let at = text.indexOf(word); at >= 0; at = text.indexOf(word, at + 1)) {
+    if (isUnspaced(word) || !/[\p{L}\p{N}]/u.test(text[at - 1] ?? "")) places.push(at)
+  }
+  return places
+}
+
+function isUnspaced(word: string): boolean {
+  return /[\p{Script=Hangul}\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}]/u.test(word)
 }
