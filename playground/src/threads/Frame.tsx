@@ -42,7 +42,7 @@ export function Frame({
     noKeyboard: true,
   })
   return (
-    <section {...getRootProps({ role: undefined, tabIndex: undefined })} className={classes.frame}>
+    <section {...getRootProps({ role: undefined, tabIndex: -1 })} id="conversation" className={classes.frame}>
       <input {...getInputProps({ "aria-label": t("composer.attach") })} />
       {head}
       {children}

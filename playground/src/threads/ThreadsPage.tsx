@@ -1,14 +1,17 @@
+import { useTranslation } from "react-i18next"
 import { useParams, useSearchParams } from "react-router"
 import { MasterDetail } from "../app/MasterDetail"
 import { Chat } from "./Chat"
 import { NewThread } from "./NewThread"
 import { useThreads } from "./queries"
 import { ThreadList } from "./ThreadList"
+import classes from "./ThreadsPage.module.css"
 
 /** In place of an id: a thread that begins with its first message. No id of the API is this word. */
 const NEW = "new"
 
 export function Component() {
+  const { t } = useTranslation("threads")
   const { threadId } = useParams()
   const [search] = useSearchParams()
   const assistant = search.get("assistant")
@@ -19,7 +22,14 @@ export function Component() {
   const begin = <NewThread key={assistant} assistant={assistant} />
   return (
     <MasterDetail
-      list={<ThreadList />}
+      list={
+        <>
+          <a className={classes.skip} href="#conversation">
+            {t("conversation.skip")}
+          </a>
+          <ThreadList />
+        </>
+      }
       detail={isNew ? begin : threadId ? <Chat key={threadId} id={threadId} /> : null}
       placeholder={begin}
     />
