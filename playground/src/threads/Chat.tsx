@@ -114,7 +114,12 @@ function OpenThread({ thread }: { thread: Thread }) {
         chosen={inspected}
         onChoose={setInspectedRun}
       />
-      <SourceDrawer source={source} stores={storesOf(thread, choice)} onClose={() => setSource(null)} />
+      <SourceDrawer
+        source={source}
+        thread={thread.id}
+        stores={storesOf(choice)}
+        onClose={() => setSource(null)}
+      />
     </div>
   )
 }
@@ -140,8 +145,8 @@ function placeholderOf(live: Run | undefined, { assistants }: AssistantChoice) {
   return live?.status === "requires_action" ? "composer.waiting" : "composer.placeholder"
 }
 
-/** The vector stores that are searched for this thread. */
-function storesOf(thread: Thread, { assistants }: AssistantChoice): string[] {
-  const holders = [thread, ...(assistants ?? [])]
-  return [...new Set(holders.flatMap((holder) => holder.tool_resources?.file_search?.vector_store_ids ?? []))]
+/** The vector stores that assistants search, whichever of them answered. */
+function storesOf({ assistants }: AssistantChoice): string[] {
+  const ids = assistants?.flatMap(({ tool_resources }) => tool_resources?.file_search?.vector_store_ids ?? [])
+  return [...new Set(ids)]
 }

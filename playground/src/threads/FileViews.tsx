@@ -1,10 +1,12 @@
 import { Anchor, Button, Image, Skeleton, Text } from "@mantine/core"
 import { IconDownload, IconPaperclip } from "@tabler/icons-react"
+import { useQuery } from "@tanstack/react-query"
 import { type ReactNode, useState } from "react"
 import { useTranslation } from "react-i18next"
+import { api } from "../api/client"
 import { faultOf } from "../api/errors"
 import { notifyFault } from "../app/notify"
-import { download, useFilesById } from "../files/queries"
+import { download } from "../files/queries"
 import classes from "./FileViews.module.css"
 import { useBlobUrl } from "./useBlob"
 
@@ -94,20 +96,30 @@ export function FileName({ fileId, use }: { fileId: string; use: string }) {
   )
 }
 
-export function useFileName(fileId: string): string {
-  const file = useFilesById().get(fileId)
-  return file?.filename.split("/").at(-1) ?? fileId
+function useFileName(fileId: string): string {
+  const { data } = useStoredFile(fileId)
+  return data?.filename.split("/").at(-1) ?? fileId
 }
 
 function useDownload(fileId: string): [boolean, () => void] {
-  const file = useFilesById().get(fileId)
+  const { data, error } = useStoredFile(fileId)
   const [isBusy, setBusy] = useState(false)
   function save() {
-    if (!file || isBusy) return
+    if (error) notifyFault(error)
+    if (!data || isBusy) return
     setBusy(true)
-    download(file)
+    download(data)
       .catch(notifyFault)
       .finally(() => setBusy(false))
   }
   return [isBusy, save]
+}
+
+/** One file by itself: the list of all may have been read before a program made it. */
+function useStoredFile(fileId: string) {
+  return useQuery({
+    queryKey: ["file", fileId],
+    queryFn: () => api().files.retrieve(fileId),
+    staleTime: Number.POSITIVE_INFINITY,
+  })
 }

@@ -9,13 +9,14 @@ import classes from "./SourceDrawer.module.css"
 
 interface Props {
   source: Source | null
-  /** Where the thread's runs search. */
+  thread: string
+  /** The vector stores of assistants, which are searched, too. */
   stores: readonly string[]
   onClose: () => void
 }
 
 /** The passage that a citation stands for, at its place in the file. */
-export function SourceDrawer({ source, stores, onClose }: Props) {
+export function SourceDrawer({ source, thread, stores, onClose }: Props) {
   const { t } = useTranslation(["threads", "app"])
   return (
     <Drawer
@@ -26,16 +27,16 @@ export function SourceDrawer({ source, stores, onClose }: Props) {
       title={source?.fileName ?? t("citation.title")}
       closeButtonProps={{ "aria-label": t("app:actions.close") }}
     >
-      {source && <Passages source={source} stores={stores} />}
+      {source && <Passages source={source} thread={thread} stores={stores} />}
     </Drawer>
   )
 }
 
-function Passages({ source, stores }: { source: Source; stores: readonly string[] }) {
+function Passages({ source, thread, stores }: Omit<Props, "source" | "onClose"> & { source: Source }) {
   const { t } = useTranslation("threads")
   const { data, isPending } = useQuery({
-    queryKey: ["passages", source.fileId, stores],
-    queryFn: () => passagesOf(source.fileId, stores),
+    queryKey: ["passages", source.fileId, thread, stores],
+    queryFn: async () => passagesOf(source.fileId, [...(await storesOf(thread)), ...stores]),
   })
   const cited = useRef<HTMLDivElement>(null)
   const place =
@@ -77,6 +78,12 @@ function Passages({ source, stores }: { source: Source; stores: readonly string[
       ))}
     </Stack>
   )
+}
+
+/** A thread's own vector stores, as they are now: the first attached file makes one. */
+async function storesOf(id: string): Promise<readonly string[]> {
+  const thread = await api().beta.threads.retrieve(id)
+  return thread.tool_resources?.file_search?.vector_store_ids ?? []
 }
 
 /** A file's passages, from the first of these stores that has it; null where none has. */

@@ -5,7 +5,7 @@ import { api } from "../api/client"
 /** An address, valid in this page alone, under which the bytes of a file are shown. */
 export function useBlobUrl(fileId: string): { url: string | null; error: unknown } {
   const { data, error } = useQuery({
-    queryKey: ["files", fileId, "bytes"],
+    queryKey: ["file", fileId, "bytes"],
     queryFn: async () => (await api().files.content(fileId)).blob(),
     staleTime: Number.POSITIVE_INFINITY,
   })
