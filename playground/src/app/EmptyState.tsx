@@ -21,7 +21,7 @@ export function EmptyState({ icon: Picture, title, text, isPage = false, childre
       <Title order={isPage ? 1 : 2} size="h4" ta="center">
         {title}
       </Title>
-      <Text c="dimmed" size="sm" ta="center" maw={420}>
+      <Text c="dimmed" size="sm" ta="center" maw={420} style={{ textWrap: "balance" }}>
         {text}
       </Text>
       {children}

@@ -13,7 +13,7 @@ export function confirmDeletion(question: {
     title: question.title,
     children: <Text size="sm">{question.text}</Text>,
     labels: { confirm: i18next.t("app:actions.delete"), cancel: i18next.t("app:actions.cancel") },
-    confirmProps: { color: "red" },
+    confirmProps: { color: "red.9" },
     onConfirm: () => void question.onConfirm().catch(notifyFault),
   })
 }

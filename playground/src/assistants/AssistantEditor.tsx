@@ -3,6 +3,7 @@ import { useMemo, useRef } from "react"
 import { useTranslation } from "react-i18next"
 import { useLocation, useNavigate } from "react-router"
 import { FaultNotice } from "../app/FaultNotice"
+import { LeaveGuard } from "../app/LeaveGuard"
 import { BackToList } from "../app/MasterDetail"
 import { useAutosave } from "../app/useAutosave"
 import classes from "./AssistantEditor.module.css"
@@ -87,6 +88,7 @@ function Editor({ assistant }: { assistant: Assistant }) {
 
   return (
     <div className={classes.editor}>
+      <LeaveGuard saving={saving} />
       <EditorHeader
         assistant={assistant}
         name={value.name}

@@ -41,7 +41,11 @@ export function Component() {
         />
       }
       detail={assistantId ? <AssistantEditor key={assistantId} id={assistantId} /> : null}
-      placeholder={<EmptyState icon={IconRobotFace} title={t("choose.title")} text={t("choose.text")} />}
+      placeholder={
+        assistants.error ? null : (
+          <EmptyState icon={IconRobotFace} title={t("choose.title")} text={t("choose.text")} />
+        )
+      }
     />
   )
 }

@@ -3,6 +3,7 @@ import { useTranslation } from "react-i18next"
 import { useLocation } from "react-router"
 import { Facts } from "../app/Facts"
 import { useFormat } from "../app/format"
+import { LeaveGuard } from "../app/LeaveGuard"
 import { SaveStatus } from "../app/SaveStatus"
 import { useAutosave } from "../app/useAutosave"
 import { useModifyStore, type VectorStore } from "./queries"
@@ -44,6 +45,7 @@ export function StoreSettings({ store }: { store: VectorStore }) {
   ]
   return (
     <Stack gap="md" maw={520}>
+      <LeaveGuard saving={saving} />
       <SaveStatus saving={saving} onRetry={() => void flush()} />
       <TextInput
         label={t("stores.settings.name")}

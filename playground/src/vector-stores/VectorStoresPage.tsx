@@ -65,7 +65,9 @@ export function Component() {
       }
       detail={storeId ? <StoreDetail key={storeId} id={storeId} /> : null}
       placeholder={
-        <EmptyState icon={IconDatabase} title={t("stores.choose.title")} text={t("stores.choose.text")} />
+        stores.error ? null : (
+          <EmptyState icon={IconDatabase} title={t("stores.choose.title")} text={t("stores.choose.text")} />
+        )
       }
     />
   )
