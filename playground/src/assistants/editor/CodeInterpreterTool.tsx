@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next"
 import { useFormat } from "../../app/format"
 import { DropArea } from "../../files/DropArea"
 import { useFilesById, useRememberFile } from "../../files/queries"
+import { StoredFileChoice } from "../../files/StoredFileChoice"
 import { UploadList } from "../../files/UploadList"
 import { useUploads } from "../../files/useUploads"
 import classes from "../../vector-stores/StoreFiles.module.css"
@@ -78,6 +79,11 @@ export function CodeInterpreterTool({ draft, change }: PartProps) {
         )}
         <UploadList uploads={uploads} onStop={stop} onRetry={retry} />
       </DropArea>
+      <StoredFileChoice
+        taken={draft.codeFileIds}
+        onChoose={(id) => change({ codeFileIds: [...draft.codeFileIds, id] })}
+        disabled={isFull}
+      />
     </ToolCard>
   )
 }
