@@ -3,7 +3,9 @@ import { IconSearch } from "@tabler/icons-react"
 import { type ReactNode, useDeferredValue, useState } from "react"
 import { useTranslation } from "react-i18next"
 import { NavLink } from "react-router"
+import { MOST } from "../api/lists"
 import { FaultNotice } from "./FaultNotice"
+import { useFormat } from "./format"
 import classes from "./ListPanel.module.css"
 
 export interface Entry {
@@ -29,6 +31,7 @@ interface Props {
 /** The searchable list of a page: assistants, vector stores. */
 export function ListPanel({ title, searchLabel, action, entries, error, onRetry }: Props) {
   const { t } = useTranslation()
+  const { number } = useFormat()
   const [search, setSearch] = useState("")
   const sought = useDeferredValue(search.trim().toLowerCase())
   const found = entries?.filter(({ title, words }) => `${title} ${words}`.toLowerCase().includes(sought))
@@ -79,6 +82,11 @@ export function ListPanel({ title, searchLabel, action, entries, error, onRetry 
               </li>
             ))}
           </ul>
+        )}
+        {entries && entries.length >= MOST && (
+          <Text size="xs" c="dimmed" p={10}>
+            {t("search.capped", { limit: number(MOST) })}
+          </Text>
         )}
       </div>
     </>

@@ -23,6 +23,10 @@ import { useFreshAssistant, useSaveAssistant } from "./queries"
 export function AssistantEditor({ id }: { id: string }) {
   const { t } = useTranslation()
   const { data, error, isFetchedAfterMount, refetch } = useFreshAssistant(id)
+  // Once the editor is open, what is written in it counts, whatever a later reading brings.
+  const opened = useRef<Assistant | undefined>(undefined)
+  if (isFetchedAfterMount && !error) opened.current ??= data
+  if (opened.current) return <Editor assistant={opened.current} />
   if (error) {
     return (
       <Stack p="lg">
@@ -31,14 +35,11 @@ export function AssistantEditor({ id }: { id: string }) {
       </Stack>
     )
   }
-  if (!data || !isFetchedAfterMount) {
-    return (
-      <Center h="100%">
-        <Loader aria-label={t("loading")} />
-      </Center>
-    )
-  }
-  return <Editor assistant={data} />
+  return (
+    <Center h="100%">
+      <Loader aria-label={t("loading")} />
+    </Center>
+  )
 }
 
 /** What each part of the editor needs: what is there, how to change it, what is wrong with it. */
