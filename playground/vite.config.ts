@@ -33,6 +33,8 @@ export default defineConfig({
     // A fault that a user reports should name our lines; maps are made but not shipped.
     sourcemap: false,
     chunkSizeWarningLimit: 600,
+    // Else each icon that two pages share would be a request of its own.
+    rolldownOptions: { output: { codeSplitting: { groups: [{ name: "icons", test: /@tabler/ }] } } },
   },
   test: { include: ["src/**/*.test.{ts,tsx}"] },
 })
