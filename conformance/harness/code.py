@@ -19,6 +19,7 @@ SETTINGS = {
     "ADJUTANT_CODE_INTERPRETER_ENGINE": "native",
     "ADJUTANT_CODE_INTERPRETER_FOLDER": str(FOLDER.resolve()),
 }
+ENGINES = ("native", "wasm")
 INSTALLING_SECONDS = 900
 
 
@@ -44,6 +45,6 @@ def sessions_of(server: Adjutant) -> set[int]:
         with contextlib.suppress(OSError):
             parent = int(about.read_text().rsplit(")", 1)[1].split()[1])
             line = (about.parent / "cmdline").read_bytes()
-            if parent == server.pid and b"/opt/kernel.py" in line:
+            if parent == server.pid and (b"/opt/kernel.py" in line or b"\0serve\0" in line):
                 found.add(int(about.parent.name))
     return found

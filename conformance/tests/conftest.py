@@ -11,7 +11,7 @@ from pathlib import Path
 import openai
 import pytest
 
-from harness import postgres
+from harness import code, postgres
 from harness.ledger import Ledger
 from harness.s3 import S3
 from harness.scripted import Model, ScriptedUpstream, Vectors
@@ -232,3 +232,9 @@ def shelf(client: openai.OpenAI) -> Shelf:
 def connect(model: Model, ledger: Ledger) -> Callable[[Adjutant], Story]:
     """The same on a server that the test chose."""
     return lambda server: Story(openai_client(server.base_url, ledger), model, ledger)
+
+
+@pytest.fixture(params=code.ENGINES)
+def code_settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """A server's settings, once for each engine that runs code."""
+    return {**code.SETTINGS, "ADJUTANT_CODE_INTERPRETER_ENGINE": request.param}

@@ -13,7 +13,6 @@ import pytest
 from harness import recorded
 from harness.code import (
     INSTALLING_SECONDS,
-    SETTINGS,
     TOOL,
     TOOLS,
     executed,
@@ -32,8 +31,8 @@ pytestmark = pytest.mark.timeout(INSTALLING_SECONDS)
 
 
 @pytest.fixture
-def server(servers: Any, db: str) -> Adjutant:
-    return servers.shared(db, start_seconds=INSTALLING_SECONDS, **SETTINGS)
+def server(servers: Any, db: str, code_settings: dict[str, str]) -> Adjutant:
+    return servers.shared(db, start_seconds=INSTALLING_SECONDS, **code_settings)
 
 
 @pytest.fixture
@@ -271,11 +270,11 @@ def test_of_files_of_one_name_the_newest_has_it(story: Story) -> None:
 
 
 @pytest.mark.once
-def test_a_file_that_is_too_large_is_said_and_the_program_runs(
+def test_a_file_that_is_too_large_is_said_and_the_program_runs(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect
 ) -> None:
     cramped = servers.shared(
-        db, start_seconds=INSTALLING_SECONDS, **SETTINGS, ADJUTANT_CODE_INTERPRETER_DISK_MB="8"
+        db, start_seconds=INSTALLING_SECONDS, **code_settings, ADJUTANT_CODE_INTERPRETER_DISK_MB="8"
     )
     story = connect(cramped)
     contents = {"huge": bytes(9 << 20), "full": bytes(7 << 20), "small": b"here"}
@@ -334,13 +333,13 @@ def test_a_message_links_ten_files_each_once(story: Story, tutor: Any) -> None:
         ("its own end", "import os; os._exit(0)", "[The session is lost: Python ended with exit"),
     ],
 )
-def test_a_run_survives_what_its_code_does(
+def test_a_run_survives_what_its_code_does(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect, name: str, code: str, said: str
 ) -> None:
     hasty = servers.shared(
         db,
         start_seconds=INSTALLING_SECONDS,
-        **SETTINGS,
+        **code_settings,
         ADJUTANT_CODE_INTERPRETER_RUN_SECONDS="3",
     )
     story = connect(hasty)
@@ -352,10 +351,10 @@ def test_a_run_survives_what_its_code_does(
     assert second == "2\n"
 
 
-def test_a_server_that_was_killed_begins_a_new_session_and_says_so(
+def test_a_server_that_was_killed_begins_a_new_session_and_says_so(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect
 ) -> None:
-    settings = {**SETTINGS, "ADJUTANT_RUNS_LEASE_SECONDS": "2"}
+    settings = {**code_settings, "ADJUTANT_RUNS_LEASE_SECONDS": "2"}
     server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
     story = connect(server)
     assistant = story.assistant(tools=TOOLS)
@@ -372,11 +371,11 @@ def test_a_server_that_was_killed_begins_a_new_session_and_says_so(
     assert any("The session before was lost" in text for text in logs)
 
 
-def test_a_thread_whose_session_ended_between_runs_is_told_so_once(
+def test_a_thread_whose_session_ended_between_runs_is_told_so_once(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect
 ) -> None:
     """The model has read what earlier runs computed, and would go on from there."""
-    server = servers.new(db, settings=SETTINGS, start_seconds=INSTALLING_SECONDS)
+    server = servers.new(db, settings=code_settings, start_seconds=INSTALLING_SECONDS)
     story = connect(server)
     assistant = story.assistant(tools=TOOLS)
     story.model.calls(TOOL, program("x = 1", "x")).then_says("One.")
@@ -393,10 +392,10 @@ def test_a_thread_whose_session_ended_between_runs_is_told_so_once(
 
 
 @pytest.mark.once
-def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_back(
+def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_back(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect
 ) -> None:
-    settings = {**SETTINGS, "ADJUTANT_CODE_INTERPRETER_SESSIONS": "1"}
+    settings = {**code_settings, "ADJUTANT_CODE_INTERPRETER_SESSIONS": "1"}
     story = connect(servers.shared(db, start_seconds=INSTALLING_SECONDS, **settings))
     upload = story.client.files.create(file=("a.txt", b"kept"), purpose="assistants")
     assistant = story.assistant(tools=TOOLS)
@@ -414,8 +413,8 @@ def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_b
 
 
 @pytest.mark.once
-def test_the_session_of_a_thread_ends_with_it(servers: Any, db: str, connect: Connect) -> None:
-    settings = {**SETTINGS, "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0"}
+def test_the_session_of_a_thread_ends_with_it(code_settings: dict[str, str], servers: Any, db: str, connect: Connect) -> None:
+    settings = {**code_settings, "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0"}
     server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
     story = connect(server)
     story.model.calls(TOOL, program("1")).then_says("One.")
@@ -453,10 +452,10 @@ def test_threads_at_once_have_sessions_of_their_own(story: Story, tutor: Any) ->
 
 
 @pytest.fixture
-def narrow(servers: Any, db: str, connect: Connect) -> Story:
+def narrow(code_settings: dict[str, str], servers: Any, db: str, connect: Connect) -> Story:
     """A server whose models read and write 8,192 tokens at once."""
     small = servers.shared(
-        db, start_seconds=INSTALLING_SECONDS, **SETTINGS, ADJUTANT_CONTEXT_TOKENS="8192"
+        db, start_seconds=INSTALLING_SECONDS, **code_settings, ADJUTANT_CONTEXT_TOKENS="8192"
     )
     return connect(small)
 

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from harness.code import INSTALLING_SECONDS, SETTINGS, TOOL, TOOLS, executed, program, sessions_of
+from harness.code import (
+    INSTALLING_SECONDS,
+    TOOL,
+    TOOLS,
+    executed,
+    program,
+    sessions_of,
+)
 from harness.scripted import ScriptedUpstream
 from harness.server import Adjutant
 from harness.story import Story, wait_for
@@ -20,8 +27,8 @@ pytestmark = pytest.mark.timeout(INSTALLING_SECONDS)
 
 
 @pytest.fixture
-def server(servers: Any, db: str) -> Adjutant:
-    return servers.shared(db, start_seconds=INSTALLING_SECONDS, **SETTINGS)
+def server(servers: Any, db: str, code_settings: dict[str, str]) -> Adjutant:
+    return servers.shared(db, start_seconds=INSTALLING_SECONDS, **code_settings)
 
 
 @pytest.mark.once
@@ -70,12 +77,12 @@ def test_a_session_that_holds_on_to_a_file_that_is_gone_ends(story: Story) -> No
 
 
 @pytest.mark.once
-def test_a_session_ends_with_its_thread_whoever_deletes_it(
+def test_a_session_ends_with_its_thread_whoever_deletes_it(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect, upstream: ScriptedUpstream, tmp_path: Path
 ) -> None:
     if db == "sqlite":
         pytest.skip("a SQLite database belongs to one process")
-    settings = {**SETTINGS, "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0"}
+    settings = {**code_settings, "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0"}
     here = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
     there = Adjutant(tmp_path, upstream=upstream.base_url, database_url=here._database_url)
     story = connect(here)
@@ -95,11 +102,11 @@ def test_a_session_ends_with_its_thread_whoever_deletes_it(
 
 
 @pytest.mark.once
-def test_where_all_sessions_are_at_work_the_model_is_told_so(
+def test_where_all_sessions_are_at_work_the_model_is_told_so(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect
 ) -> None:
     """And whoever runs the server. A program that finds a place runs."""
-    settings = {**SETTINGS, "ADJUTANT_CODE_INTERPRETER_SESSIONS": "1"}
+    settings = {**code_settings, "ADJUTANT_CODE_INTERPRETER_SESSIONS": "1"}
     server = servers.shared(db, start_seconds=INSTALLING_SECONDS, **settings)
     story = connect(server)
     assistant = story.assistant(tools=TOOLS)
@@ -126,13 +133,13 @@ def test_where_all_sessions_are_at_work_the_model_is_told_so(
 
 
 @pytest.mark.once
-def test_a_program_of_a_run_that_was_cancelled_before_it_began_never_runs(
+def test_a_program_of_a_run_that_was_cancelled_before_it_began_never_runs(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect, tmp_path: Path
 ) -> None:
     """Its session is on its way: it opens a pipe, where it should find what it reads first."""
-    (tmp_path / "python").symlink_to(SETTINGS["ADJUTANT_CODE_INTERPRETER_FOLDER"] + "/python")
+    (tmp_path / "python").symlink_to(code_settings["ADJUTANT_CODE_INTERPRETER_FOLDER"] + "/python")
     settings = {
-        **SETTINGS,
+        **code_settings,
         "ADJUTANT_CODE_INTERPRETER_FOLDER": str(tmp_path),
         "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0",
     }

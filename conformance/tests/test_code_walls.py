@@ -46,8 +46,15 @@ def test_check_says_which_engine_runs_code_and_why_none_does(tmp_path: Path) -> 
     walled, bare = command("check", (), tmp_path), command("check", BARE, tmp_path)
     assert 'Runs code with the engine "native": Python behind bubblewrap' in walled.stdout
     assert "Its packages are installed with the first start." in walled.stdout
-    assert "Runs no code: its walls cannot be built here: " in bare.stdout
+    assert 'Runs code with the engine "wasm": Python compiled to WebAssembly' in bare.stdout
+    assert "It is made with the first start" in bare.stdout
+    assert "Not natively: its walls cannot be built here: " in bare.stdout
     assert "User namespaces are forbidden here." in bare.stdout
+    forced = command("check", (), tmp_path, ADJUTANT_CODE_INTERPRETER_ENGINE="wasm")
+    assert 'Runs code with the engine "wasm"' in forced.stdout
+    assert "Not natively" not in forced.stdout
+    native = command("check", BARE, tmp_path, ADJUTANT_CODE_INTERPRETER_ENGINE="native")
+    assert "Runs no code: its walls cannot be built here: " in native.stdout
     off = command("check", (), tmp_path, ADJUTANT_CODE_INTERPRETER_ENGINE="off")
     assert 'Runs no code: code_interpreter.engine is "off".' in off.stdout
     assert not list(tmp_path.rglob("code-interpreter")), "it leaves nothing behind"
@@ -61,15 +68,32 @@ def test_a_server_that_must_run_code_does_not_start_without_walls(tmp_path: Path
 
 
 @pytest.mark.once
-def test_without_walls_no_model_is_told_of_the_tool(
+def test_where_native_walls_cannot_be_built_webassembly_runs_code(
     servers: Any, db: str, connect: Callable[[Adjutant], Story]
 ) -> None:
-    """The tool is accepted and stored; the log says why it does nothing."""
     settings = {**SETTINGS, "ADJUTANT_CODE_INTERPRETER_ENGINE": "auto"}
     server = servers.new(db, settings=settings, inside=BARE)
-    told = (
-        "no code is run, and no model is told of code_interpreter: its walls cannot be built here"
-    )
+    story = connect(server)
+    story.model.calls(TOOL, {"code": "import sys; sys.platform"}).then_says("That is it.")
+    run = story.ask("Where are you?", assistant=story.assistant(tools=TOOLS))
+    (call,) = story.steps(run)[0].step_details.tool_calls
+    assert call.code_interpreter.outputs[0].logs == "'wasi'\n"
+    assert "code is run by WebAssembly, and not natively: its walls cannot be built" in server.tail()
+    server.stop()
+
+
+@pytest.mark.once
+def test_where_no_engine_can_be_had_no_model_is_told_of_the_tool(
+    servers: Any, db: str, connect: Callable[[Adjutant], Story], tmp_path: Path
+) -> None:
+    """The tool is accepted and stored; the log says why it does nothing."""
+    (tmp_path / "file").write_text("where a folder is to be")
+    settings = {
+        "ADJUTANT_CODE_INTERPRETER_ENGINE": "auto",
+        "ADJUTANT_CODE_INTERPRETER_FOLDER": str(tmp_path / "file"),
+    }
+    server = servers.new(db, settings=settings, inside=BARE)
+    told = "no code is run, and no model is told of code_interpreter: not natively: "
     wait_for(lambda: server.tail(), lambda log: told in log, "what the log says")
     story = connect(server)
     story.model.says("I cannot run code.")
@@ -82,8 +106,8 @@ def test_without_walls_no_model_is_told_of_the_tool(
 
 
 @pytest.fixture
-def server(servers: Any, db: str) -> Adjutant:
-    return servers.shared(db, start_seconds=INSTALLING_SECONDS, **SETTINGS)
+def server(servers: Any, db: str, code_settings: dict[str, str]) -> Adjutant:
+    return servers.shared(db, start_seconds=INSTALLING_SECONDS, **code_settings)
 
 
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"

@@ -48,6 +48,9 @@ pub enum Unenclosed {
     /// A wall that there is no doing without, or both of two of which one is needed.
     #[error("this system lacks what encloses a process: {0}")]
     Lacking(Gaps),
+    /// The threads that it needs.
+    #[error("a thread could not be started: {0}")]
+    Threads(std::io::Error),
     /// Only Linux's walls are built.
     #[error("processes are enclosed on Linux only")]
     System,
@@ -61,10 +64,22 @@ pub enum Unenclosed {
 /// # Errors
 /// Where fewer walls stand. Those that do remain.
 pub fn enclose(limits: &Limits) -> Result<Gaps, Unenclosed> {
+    enclose_with(limits, || Ok(()))
+}
+
+/// As [`enclose`], for a process that needs more threads: `start` starts them, when files are out of reach already and
+/// system calls are not limited yet. Threads that ran before keep their files, and lose their system calls.
+///
+/// # Errors
+/// As [`enclose`], or where the threads cannot be started.
+pub fn enclose_with(
+    limits: &Limits,
+    start: impl FnOnce() -> std::io::Result<()>,
+) -> Result<Gaps, Unenclosed> {
     #[cfg(target_os = "linux")]
-    return walls::enclose(limits);
+    return walls::enclose(limits, start);
     #[cfg(not(target_os = "linux"))]
-    return Err(Unenclosed::System);
+    return start().map_err(Unenclosed::Threads).and(Err(Unenclosed::System));
 }
 
 impl fmt::Display for Gaps {

@@ -14,14 +14,22 @@ use crate::{Gaps, Limits, Unenclosed, Wall};
 
 type Built = Result<(), Box<dyn Error>>;
 
-pub(crate) fn enclose(limits: &Limits) -> Result<Gaps, Unenclosed> {
+pub(crate) fn enclose(
+    limits: &Limits,
+    start: impl FnOnce() -> std::io::Result<()>,
+) -> Result<Gaps, Unenclosed> {
     // In this order, since each takes calls or descriptors that the next ones forbid.
     let mut gaps = Vec::new();
-    for wall in [Wall::Privileges, Wall::Files, Wall::Resources, Wall::Calls] {
-        if let Err(missing) = build(wall, limits) {
-            gaps.push((wall, missing.to_string()));
+    let mut raise = |walls: &[Wall]| {
+        for wall in walls {
+            if let Err(missing) = build(*wall, limits) {
+                gaps.push((*wall, missing.to_string()));
+            }
         }
-    }
+    };
+    raise(&[Wall::Privileges, Wall::Files]);
+    start().map_err(Unenclosed::Threads)?;
+    raise(&[Wall::Resources, Wall::Calls]);
     let lacks = |wall| gaps.iter().any(|(missing, _)| *missing == wall);
     let open =
         lacks(Wall::Resources) || lacks(Wall::Privileges) || (lacks(Wall::Files) && lacks(Wall::Calls));
@@ -131,5 +139,5 @@ fn calls() -> Built {
     let refuse = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let filter = SeccompFilter::new(rules, refuse, SeccompAction::Allow, ARCH.try_into()?)?;
     let program: BpfProgram = filter.try_into()?;
-    Ok(seccompiler::apply_filter(&program)?)
+    Ok(seccompiler::apply_filter_all_threads(&program)?)
 }

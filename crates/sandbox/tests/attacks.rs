@@ -1,4 +1,4 @@
-//! Attacks on native sessions: each says what the attacker sees, and after each the host is looked at. They are
+//! Attacks on sessions: each says what the attacker sees, and after each the host is looked at. They are
 //! made twice, by the user who runs the tests and, where that is root, by a server that is an ordinary user.
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a test ends where it cannot go on")]
@@ -7,6 +7,8 @@ mod attacks {
     pub mod calls;
     pub mod host;
     pub mod table;
+    #[cfg(feature = "wasm")]
+    pub mod wasm;
 }
 mod world;
 
@@ -18,44 +20,63 @@ use adjutant_sandbox::python::{Ended, Lost, Output, RunLimits};
 use attacks::host::Host;
 use attacks::table::{ATTACKS, Attack, Sees};
 use attacks::{calls, table};
-use world::{RUN, World, run, state_of_python};
+use world::{RUN, Which, World, run, state_of_python};
 
 /// For code that is meant not to end.
 const BRIEF: RunLimits = RunLimits { time: Duration::from_millis(500), ..RUN };
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attacks_see_nothing_and_the_host_is_unharmed() {
-    let world = World::new().await;
+    let world = World::new(Which::Native).await;
     let host = Host::new();
     let mut wrong = Vec::new();
-    for attack in ATTACKS {
-        let seen = make(&world, &host, attack).await;
-        if !attack.sees.fits(&seen) {
-            wrong.push(format!("{}: expected {:?}, the attacker sees: {seen:?}", attack.name, attack.sees));
-        }
-        wrong.extend(host.harm().map(|harm| format!("{}: {harm}", attack.name)));
+    for Attack { name, code, sees } in ATTACKS {
+        let seen = make(&world, &table::prelude(&host), code, sees).await;
+        wrong.extend(fault(&host, name, sees, &seen));
     }
     world.until_nothing_runs().await;
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), ATTACKS.len(), wrong.join("\n"));
 }
 
-async fn make(world: &World, host: &Host, attack: &Attack) -> Result<String, Lost> {
+#[cfg(feature = "wasm")]
+#[tokio::test(flavor = "multi_thread")]
+async fn attacks_see_nothing_in_webassembly_and_the_host_is_unharmed() {
+    let world = World::new(Which::Wasm).await;
+    let host = Host::new();
+    let mut wrong = Vec::new();
+    for (name, code, sees) in attacks::wasm::attacks() {
+        let seen = make(&world, &attacks::wasm::prelude(&host), code, sees).await;
+        wrong.extend(fault(&host, name, sees, &seen));
+    }
+    world.until_nothing_runs().await;
+    let unknown = attacks::wasm::HERE.iter().filter(|(name, _)| ATTACKS.iter().all(|one| one.name != *name));
+    wrong.extend(unknown.map(|(name, _)| format!("{name}: there is no such attack")));
+    assert!(wrong.is_empty(), "{} are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What is wrong with what an attack saw, or did.
+fn fault(host: &Host, name: &str, sees: &Sees, seen: &Result<String, Lost>) -> Vec<String> {
+    let unexpected = (!sees.fits(seen)).then(|| format!("expected {sees:?}, the attacker sees: {seen:?}"));
+    unexpected.into_iter().chain(host.harm()).map(|fault| format!("{name}: {fault}")).collect()
+}
+
+async fn make(world: &World, prelude: &str, code: &str, sees: &Sees) -> Result<String, Lost> {
     let mut session = world.session().await;
-    let (nothing, _) = run(&mut session, &table::prelude(host)).await;
+    let (nothing, _) = run(&mut session, prelude).await;
     assert_eq!(nothing, "");
     let mut printed = String::new();
     let mut take = |output| match output {
         Output::Text(text) => printed.push_str(&text),
         Output::Image(_) => printed.push_str("[image]"),
     };
-    let limits = if matches!(attack.sees, Sees::Endless(_) | Sees::Unstoppable) { &BRIEF } else { &RUN };
-    session.run(attack.code, limits, &mut take).await?;
+    let limits = if matches!(sees, Sees::Endless(_) | Sees::Unstoppable) { &BRIEF } else { &RUN };
+    session.run(code, limits, &mut take).await?;
     Ok(printed)
 }
 
 #[tokio::test]
 async fn calls_that_a_session_may_not_make_are_unknown_to_it() {
-    let world = World::new().await;
+    let world = World::new(Which::Native).await;
     let host = Host::new();
     let mut session = world.session().await;
     run(&mut session, &table::prelude(&host)).await;
@@ -72,7 +93,7 @@ async fn calls_that_a_session_may_not_make_are_unknown_to_it() {
 
 #[tokio::test]
 async fn sessions_see_nothing_of_each_other() {
-    let world = World::new().await;
+    let world = World::new(Which::Native).await;
     let (mut one, mut other) = (world.session().await, world.session().await);
     run(&mut one, "open('/mnt/data/secret', 'w').write('mine'); open('/tmp/secret', 'w').write('mine')")
         .await;
@@ -85,7 +106,7 @@ async fn sessions_see_nothing_of_each_other() {
 
 #[tokio::test]
 async fn nothing_goes_on_behind_its_answer() {
-    let world = World::new().await;
+    let world = World::new(Which::Native).await;
     let mut session = world.session().await;
     for code in [
         "def endless():\n while True: pass\nimport threading; threading.Thread(target=endless).start()",

@@ -1,4 +1,4 @@
-//! Sessions of native Python, from outside.
+//! Sessions of Python, from outside, with each engine.
 #![cfg(target_os = "linux")]
 #![expect(clippy::expect_used, reason = "a test ends where it cannot go on")]
 
@@ -9,16 +9,34 @@ use std::time::Duration;
 use adjutant_sandbox::python::{
     Ended, Lost, Native, NativeSettings, Output, Refused, RunLimits, Session, prove,
 };
-use world::{LIMITS, RUN, World, processes, run, state_of_python};
+use world::{LIMITS, RUN, Which, World, processes, run, state_of_python};
 
-#[tokio::test]
-async fn walls_are_proven() {
-    assert_eq!(prove(&World::new().await.engine, &LIMITS).await, Ok(()));
+on_every_engine! {
+    walls_are_proven
+    where_memory_runs_out_sessions_go_first
+    variables_stay_and_values_are_shown
+    faults_come_back_as_tracebacks_of_the_code_alone
+    what_is_printed_comes_while_the_code_runs
+    code_that_takes_too_long_is_interrupted
+    what_is_printed_is_limited
+    a_session_that_is_lost_says_why
+    a_session_is_gone_when_it_is_closed_dropped_or_left_in_the_middle
+    files_go_in_and_out
+    a_file_takes_its_names_from_others_and_leaves_their_content
+    a_file_is_taken_away_with_all_its_names_and_nothing_else
+    what_the_code_says_in_the_place_of_the_kernel_is_bounded
+    a_session_that_stops_in_the_middle_of_a_file_is_given_up
+    it_is_halted_between_two_calls
+    code_can_be_interrupted_before_it_begins
+    half_a_file_is_no_file
 }
 
-#[tokio::test]
-async fn where_memory_runs_out_sessions_go_first() {
-    let world = World::new().await;
+async fn walls_are_proven(which: Which) {
+    assert_eq!(prove(&*World::new(which).await.engine, &LIMITS).await, Ok(()));
+}
+
+async fn where_memory_runs_out_sessions_go_first(which: Which) {
+    let world = World::new(which).await;
     let session = world.session().await;
     let processes = processes(world.folder.path());
     assert!(!processes.is_empty());
@@ -56,7 +74,7 @@ async fn links_in_the_engines_folder_are_not_written_through() {
 
 #[tokio::test]
 async fn what_else_is_installed_here_is_not_shown() {
-    let mut session = World::new().await.session().await;
+    let mut session = World::new(Which::Native).await.session().await;
     let look = "import os, sys, sysconfig\nmodules = sysconfig.get_path('stdlib')\nfolders = [modules + '/site-packages', modules + '/dist-packages', '/usr/lib/python3/dist-packages', '/usr/lib/git-core']\n[name for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)]";
     assert_eq!(run(&mut session, look).await.0, "[]\n");
     let beside = "sys.base_prefix == '/usr' or {*os.listdir(sys.base_prefix)} <= {'bin', 'lib', 'lib64'}";
@@ -67,9 +85,8 @@ async fn what_else_is_installed_here_is_not_shown() {
     assert_eq!(run(&mut session, whole).await, ("1\n".to_owned(), Ended::Succeeded));
 }
 
-#[tokio::test]
-async fn variables_stay_and_values_are_shown() {
-    let mut session = World::new().await.session().await;
+async fn variables_stay_and_values_are_shown(which: Which) {
+    let mut session = World::new(which).await.session().await;
     for (code, printed) in [
         ("x = 3", ""),
         ("x + 11", "14\n"),
@@ -88,20 +105,22 @@ async fn variables_stay_and_values_are_shown() {
             "import pickle, threading\nclass A: pass\npickle.loads(pickle.dumps(A())).__class__",
             "<class '__main__.A'>\n",
         ),
-        (
-            "t = threading.Thread(target=print, args=('from a thread',)); t.start(); t.join()",
-            "from a thread\n",
-        ),
         ("x", "3\n"),
     ] {
         assert_eq!(run(&mut session, code).await, (printed.to_owned(), Ended::Succeeded), "{code}");
     }
+    let thread =
+        "t = threading.Thread(target=print, args=('from a thread',), daemon=True); t.start(); t.join()";
+    let (printed, _) = run(&mut session, thread).await;
+    match which {
+        Which::Native => assert_eq!(printed, "from a thread\n"),
+        Which::Wasm => assert!(printed.ends_with("RuntimeError: can't start new thread\n"), "{printed}"),
+    }
     session.close().await;
 }
 
-#[tokio::test]
-async fn faults_come_back_as_tracebacks_of_the_code_alone() {
-    let mut session = World::new().await.session().await;
+async fn faults_come_back_as_tracebacks_of_the_code_alone(which: Which) {
+    let mut session = World::new(which).await.session().await;
     run(&mut session, "def f():\n    return 1 / 0").await;
     for (code, begins, ends) in [
         (
@@ -122,9 +141,8 @@ async fn faults_come_back_as_tracebacks_of_the_code_alone() {
     }
 }
 
-#[tokio::test]
-async fn what_is_printed_comes_while_the_code_runs() {
-    let mut session = World::new().await.session().await;
+async fn what_is_printed_comes_while_the_code_runs(which: Which) {
+    let mut session = World::new(which).await.session().await;
     let interrupter = session.interrupter();
     // The code goes on until somebody has heard it.
     let mut heard = String::new();
@@ -142,14 +160,15 @@ async fn what_is_printed_comes_while_the_code_runs() {
     assert_eq!(run(&mut session, "2").await, ("2\n".to_owned(), Ended::Succeeded), "it came too late");
 }
 
-#[tokio::test]
-async fn code_that_takes_too_long_is_interrupted() {
-    let mut session = World::new().await.session().await;
+async fn code_that_takes_too_long_is_interrupted(which: Which) {
+    let mut session = World::new(which).await.session().await;
     run(&mut session, "x = 5").await;
     let soon = RunLimits { time: Duration::from_millis(200), ..RUN };
-    for code in
-        ["while True: pass", "import time; time.sleep(100)", "import threading; threading.Event().wait()"]
-    {
+    let waits = match which {
+        Which::Native => "import threading; threading.Event().wait()",
+        Which::Wasm => "import select; select.select([], [], [], 100)",
+    };
+    for code in ["while True: pass", "import time; time.sleep(100)", waits] {
         assert_eq!(session.run(code, &soon, &mut |_| ()).await, Ok(Ended::OutOfTime), "{code}");
     }
     assert_eq!(run(&mut session, "x").await.0, "5\n");
@@ -159,9 +178,8 @@ async fn code_that_takes_too_long_is_interrupted() {
     assert!(session.fetch("x", 1).await.is_err(), "it is over");
 }
 
-#[tokio::test]
-async fn what_is_printed_is_limited() {
-    let mut session = World::new().await.session().await;
+async fn what_is_printed_is_limited(which: Which) {
+    let mut session = World::new(which).await.session().await;
     let few = RunLimits { output_characters: 10, ..RUN };
     let mut printed = String::new();
     let mut take = |output| {
@@ -175,16 +193,27 @@ async fn what_is_printed_is_limited() {
     assert_eq!(run(&mut session, "print('next')").await.0, "next\n");
 }
 
-#[tokio::test]
-async fn a_session_that_is_lost_says_why() {
-    for (code, why) in [
+async fn a_session_that_is_lost_says_why(which: Which) {
+    let own = match which {
+        Which::Native => [
+            ("import os; os.abort()", "Python was ended by signal 6"),
+            ("import ctypes; ctypes.string_at(0)", "Python crashed with a segmentation fault"),
+            (
+                "import os\nfor descriptor in range(3, 200):\n    try: os.write(descriptor, b'{}\\n')\n    except OSError: pass",
+                "it said what could not be understood",
+            ),
+        ],
+        Which::Wasm => [
+            ("import os; os.abort()", "Python crashed: wasm trap: wasm `unreachable` instruction executed"),
+            (
+                "import os; os.closerange(0, 2000); os.read(1000, 0); os._exit(4)",
+                "Python ended with exit code 4",
+            ),
+            ("import os; os.write(1001, b'{}\\n')", "it said what could not be understood"),
+        ],
+    };
+    let all = [
         ("import os; os._exit(3)", "Python ended with exit code 3"),
-        ("import os; os.abort()", "Python was ended by signal 6"),
-        ("import ctypes; ctypes.string_at(0)", "Python crashed with a segmentation fault"),
-        (
-            "import os\nfor descriptor in range(3, 200):\n    try: os.write(descriptor, b'{}\\n')\n    except OSError: pass",
-            "it said what could not be understood",
-        ),
         (
             "import sys\nkernel = sys._getframe(2).f_globals\nwhile True: kernel['channel'].send({'type': 'text', 'text': 'x' * 100_000})",
             "it printed far more than it may",
@@ -201,19 +230,21 @@ async fn a_session_that_is_lost_says_why() {
             "import sys\nkernel = sys._getframe(2).f_globals\nkernel['channel'].send({'type': 'image', 'size': 1 << 40})",
             "it sent far more than it may",
         ),
-    ] {
-        let mut session = World::new().await.session().await;
+    ];
+    for (code, why) in own.into_iter().chain(all) {
+        let mut session = World::new(which).await.session().await;
         assert_eq!(session.run(code, &RUN, &mut |_| ()).await, Err(Lost(why.to_owned())), "{code}");
         assert!(session.run("1", &RUN, &mut |_| ()).await.is_err(), "{code}");
     }
 }
 
-#[tokio::test]
-async fn a_session_is_gone_when_it_is_closed_dropped_or_left_in_the_middle() {
-    let world = World::new().await;
+async fn a_session_is_gone_when_it_is_closed_dropped_or_left_in_the_middle(which: Which) {
+    let world = World::new(which).await;
     let mut closed = world.session().await;
-    run(&mut closed, "import threading, time; threading.Thread(target=time.sleep, args=(100,)).start()")
-        .await;
+    if which == Which::Native {
+        let thread = "import threading, time; threading.Thread(target=time.sleep, args=(100,)).start()";
+        run(&mut closed, thread).await;
+    }
     closed.close().await;
     drop(world.session().await);
     let mut left = world.session().await;
@@ -250,9 +281,8 @@ async fn names(session: &mut Session) -> String {
     run(session, &format!("import os; {NAMES}")).await.0
 }
 
-#[tokio::test]
-async fn files_go_in_and_out() {
-    let mut session = World::new().await.session().await;
+async fn files_go_in_and_out(which: Which) {
+    let mut session = World::new(which).await.session().await;
     let bytes: Vec<u8> = (0..1_000_000_u32).flat_map(|n| n.to_le_bytes()).collect();
     put(&mut session, "표 1.bin", &bytes).await.expect("there is room");
     put(&mut session, "empty", b"").await.expect("there is room");
@@ -269,7 +299,13 @@ async fn files_go_in_and_out() {
     assert_eq!(fetch(&mut session, "empty").await, Ok(Vec::new()));
     for (name, reason) in [
         ("missing", "No such file or directory"),
-        ("soft", "Too many levels of symbolic links"),
+        (
+            "soft",
+            match which {
+                Which::Native => "Too many levels of symbolic links",
+                Which::Wasm => "Symbolic link loop",
+            },
+        ),
         ("a", "Is a directory"),
         ("a\0b", "embedded null byte"),
     ] {
@@ -286,9 +322,8 @@ async fn files_go_in_and_out() {
     assert_eq!(names(&mut session).await, there, "no part of it is left");
 }
 
-#[tokio::test]
-async fn a_file_takes_its_names_from_others_and_leaves_their_content() {
-    let mut session = World::new().await.session().await;
+async fn a_file_takes_its_names_from_others_and_leaves_their_content(which: Which) {
+    let mut session = World::new(which).await.session().await;
     run(&mut session, "open('a.txt', 'w').write('the code wrote it')").await;
     for (name, link, bytes) in [
         ("file-1", "a.txt", b"one"),
@@ -306,9 +341,8 @@ async fn a_file_takes_its_names_from_others_and_leaves_their_content() {
     }
 }
 
-#[tokio::test]
-async fn a_file_is_taken_away_with_all_its_names_and_nothing_else() {
-    let mut session = World::new().await.session().await;
+async fn a_file_is_taken_away_with_all_its_names_and_nothing_else(which: Which) {
+    let mut session = World::new(which).await.session().await;
     for (name, link, bytes) in
         [("file-1", Some("a"), b"one"), ("file-2", Some("a"), b"two"), ("file-3", Some("b"), b"333")]
     {
@@ -326,6 +360,12 @@ async fn a_file_is_taken_away_with_all_its_names_and_nothing_else() {
     ] {
         assert_eq!(session.remove(name).await, Ok(()), "{name}");
         assert_eq!(names(&mut session).await, there, "{name}");
+    }
+    if which == Which::Wasm {
+        // It cannot keep anything: there are no rights that it could take away.
+        assert_eq!(session.remove("file-2").await, Ok(()));
+        assert_eq!(names(&mut session).await, "{'b': 17, 'd': 1}\n");
+        return;
     }
     run(&mut session, "os.remove('file-2'); os.chmod('.', 0o500)").await;
     let kept = session.remove("file-2").await;
@@ -348,18 +388,16 @@ async fn a_file_that_cannot_have_its_name_is_not_there() {
 /// The program's way to say what only `kernel.py` should.
 const KERNEL: &str = "import sys\nkernel = sys._getframe(2).f_globals\n";
 
-#[tokio::test]
-async fn what_the_code_says_in_the_place_of_the_kernel_is_bounded() {
-    let mut session = World::new().await.session().await;
+async fn what_the_code_says_in_the_place_of_the_kernel_is_bounded(which: Which) {
+    let mut session = World::new(which).await.session().await;
     let forge = "kernel['Files'].fetch = lambda *_: kernel['channel'].send({'type': 'refused', 'reason': 'x' * 9999})";
     run(&mut session, &format!("{KERNEL}{forge}")).await;
     assert_eq!(fetch(&mut session, "a").await, Err(Refused::File("x".repeat(200))));
 }
 
 /// Takes half a minute: nothing else would show that it is not waited for without end.
-#[tokio::test]
-async fn a_session_that_stops_in_the_middle_of_a_file_is_given_up() {
-    let world = World::new().await;
+async fn a_session_that_stops_in_the_middle_of_a_file_is_given_up(which: Which) {
+    let world = World::new(which).await;
     let mut session = world.session().await;
     let stop = "def stop(*_):\n kernel['channel'].send({'type': 'file', 'size': 600_000}, bytes(300_000))\n import time; time.sleep(999)\nkernel['Files'].fetch = stop";
     run(&mut session, &format!("{KERNEL}{stop}")).await;
@@ -372,9 +410,8 @@ async fn a_session_that_stops_in_the_middle_of_a_file_is_given_up() {
     assert!(session.run("1", &RUN, &mut |_| ()).await.is_err(), "it is over");
 }
 
-#[tokio::test]
-async fn it_is_halted_between_two_calls() {
-    let world = World::new().await;
+async fn it_is_halted_between_two_calls(which: Which) {
+    let world = World::new(which).await;
     let mut session = world.session().await;
     assert_eq!(session.faults(), [""; 0]);
     until_halted(&world).await;
@@ -397,9 +434,8 @@ async fn until_halted(world: &World) {
     }
 }
 
-#[tokio::test]
-async fn code_can_be_interrupted_before_it_begins() {
-    let mut session = World::new().await.session().await;
+async fn code_can_be_interrupted_before_it_begins(which: Which) {
+    let mut session = World::new(which).await.session().await;
     let interrupter = session.interrupter();
     for _ in 0..20 {
         let mut take = |_| ();
@@ -417,9 +453,8 @@ async fn code_can_be_interrupted_before_it_begins() {
     assert_eq!(run(&mut session, "1").await, ("1\n".to_owned(), Ended::Succeeded));
 }
 
-#[tokio::test]
-async fn half_a_file_is_no_file() {
-    let mut session = World::new().await.session().await;
+async fn half_a_file_is_no_file(which: Which) {
+    let mut session = World::new(which).await.session().await;
     let mut putting = session.put("half", None, 10).await.expect("it listens");
     putting.write(b"12345").await.expect("it listens");
     assert_eq!(

@@ -69,6 +69,8 @@ pub enum CodeEngine {
     Auto,
     /// This machine's Python behind walls; without them the server does not start.
     Native,
+    /// Python compiled to WebAssembly; without it the server does not start.
+    Wasm,
     /// Nothing.
     Off,
 }

@@ -40,6 +40,17 @@ enum Command {
         #[arg(long)]
         name: String,
     },
+    /// Compile Python to WebAssembly, or be a session of it. The server starts this.
+    #[cfg(feature = "wasm")]
+    #[command(hide = true)]
+    Python {
+        /// make or serve.
+        task: String,
+        /// The folder of packages.
+        packages: PathBuf,
+        /// The folder of what is made of them.
+        folder: PathBuf,
+    },
 }
 
 #[derive(Args)]
@@ -126,6 +137,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     if let Command::ReadDocument { name } = &cli.command {
         return search::read_document(name);
     }
+    #[cfg(feature = "wasm")]
+    if let Command::Python { task, packages, folder } = cli.command {
+        return python(&task, packages, folder);
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
         Command::Serve(settings) => {
@@ -137,7 +152,19 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Export(of) => runtime.block_on(serve::export(of.load()?, &of.project, &of.file)),
         Command::Import(to) => runtime.block_on(serve::import(to.load()?, &to.project, &to.file)),
         Command::ReadDocument { name } => search::read_document(&name),
+        #[cfg(feature = "wasm")]
+        Command::Python { task, packages, folder } => python(&task, packages, folder),
     }
+}
+
+/// For a process of one thread that does nothing else.
+#[cfg(feature = "wasm")]
+fn python(task: &str, packages: PathBuf, folder: PathBuf) -> anyhow::Result<()> {
+    use adjutant_sandbox::python::{Task, perform};
+
+    let task =
+        if task == "make" { Task::Make { packages, folder } } else { Task::Serve { packages, folder } };
+    perform(task).map_err(anyhow::Error::msg)
 }
 
 fn start_log(filter: &str) -> anyhow::Result<()> {

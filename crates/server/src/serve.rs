@@ -48,7 +48,7 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
     let blobs = Blobs::open(&config)?;
     blobs.check().await?;
     let app = App::new(&config, store, blobs, upstreams)?;
-    if config.code_interpreter.engine == CodeEngine::Native {
+    if matches!(config.code_interpreter.engine, CodeEngine::Native | CodeEngine::Wasm) {
         app.code.prepare(&|progress| show(&progress, &shown)).await.context("Code cannot be run")?;
     }
     let listener = TcpListener::bind(config.listen)

@@ -11,9 +11,15 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 pub(super) struct Halting(OwnedFd);
 
 impl Halting {
+    /// A process that this server has started itself.
+    pub(super) fn of(process: u32) -> Option<Self> {
+        let process = Pid::from_raw(i32::try_from(process).ok()?)?;
+        pidfd_open(process, PidfdFlags::empty()).ok().map(Self)
+    }
+
     /// Finds Python: the last of those that have started one another, beginning with the process that this server has
     /// started. Before it come those of bubblewrap.
-    pub(super) fn of(first: u32) -> Option<Self> {
+    pub(super) fn last_of(first: u32) -> Option<Self> {
         let first = i32::try_from(first).ok()?;
         let children = children();
         let (mut parent, mut last) = (first, *children.get(&first)?);

@@ -5,7 +5,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::session::{Lost, Refused};
 use super::text::harmless;
-use super::wire::{Answer, Command};
+use super::wire::{Answer, Command, line};
 use super::{Interpreter, Life};
 
 /// An interpreter's line is longer than this only if it is no longer `kernel.py` that writes it.
@@ -55,9 +55,7 @@ impl Link {
     }
 
     async fn send(&mut self, command: &Command<'_>, deadline: Instant) -> Result<(), Lost> {
-        let mut line = serde_json::to_vec(command).unwrap_or_default();
-        line.push(b'\n');
-        self.send_bytes(&line, deadline).await
+        self.send_bytes(&line(command), deadline).await
     }
 
     /// Sends bytes that a command has announced.

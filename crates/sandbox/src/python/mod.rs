@@ -14,9 +14,13 @@ mod native;
 #[cfg(not(target_os = "linux"))]
 #[path = "nowhere.rs"]
 mod native;
+#[cfg(target_os = "linux")]
+mod process;
 mod proof;
 mod session;
 mod text;
+#[cfg(all(feature = "wasm", target_os = "linux"))]
+mod wasm;
 mod wire;
 
 use std::future::Future;
@@ -28,6 +32,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 pub use native::Native;
 pub use proof::{Unproven, prove};
 pub use session::{Ended, Interrupter, Lost, Output, Refused, RunLimits, Session};
+#[cfg(all(feature = "wasm", target_os = "linux"))]
+pub use wasm::{Task, Wasm, WasmSettings, perform};
 
 /// How much a session may use. The kernel sees to it.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +63,10 @@ pub struct NativeSettings {
 pub trait Engine: Send + Sync {
     /// Starts an interpreter with `kernel.py`, which imports `modules` ahead.
     fn start<'a>(&'a self, modules: &'a [String]) -> Starting<'a>;
+
+    /// Python that attacks each of its walls once, and prints, as one line of JSON, what got through: the wall's name
+    /// and what was seen. `LIMITS` are the session's.
+    fn probe(&self) -> &'static str;
 }
 
 /// An interpreter on its way.

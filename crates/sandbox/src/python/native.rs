@@ -9,26 +9,21 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::process::{Child, ChildStderr, Command};
-use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot};
+use tokio::process::Command;
 
-use super::halt::Halting;
-use super::text::harmless;
-use super::wire::{Start, StartLimits};
-use super::{Engine, Interpreter, Life, NativeSettings, SessionLimits, Starting, Unstarted, calls};
+use super::process::{Kind, Spawner, shown};
+use super::wire::{Start, StartLimits, line};
+use super::{Engine, NativeSettings, SessionLimits, Starting, Unstarted, calls, halt::Halting};
 
 /// The engine.
 pub struct Native {
     python: Python,
     settings: NativeSettings,
-    spawner: mpsc::Sender<Order>,
+    spawner: Spawner,
 }
 
 /// A Python, as `about.py` says.
@@ -51,6 +46,8 @@ struct Shown {
     place: PathBuf,
 }
 
+const KERNEL: &str = concat!(include_str!("kernel.py"), include_str!("kernel_native.py"));
+pub(super) const PROBE: &str = include_str!("probe.py");
 const ABOUT: &str = include_str!("about.py");
 const ASKING: Duration = Duration::from_secs(30);
 
@@ -84,7 +81,7 @@ impl Native {
         write_all(&settings.folder, &filter).map_err(|error| {
             Unstarted(format!("could not write in {}: {error}", settings.folder.display()))
         })?;
-        Ok(Self { python, settings, spawner: spawner() })
+        Ok(Self { python, settings, spawner: Spawner::new() })
     }
 
     fn command(&self) -> Command {
@@ -100,8 +97,7 @@ impl Native {
         }
         command.arg(&self.python.executable);
         command.args(["-I", "-S", "-X", "utf8", "/opt/kernel.py"]);
-        command.env_clear().env("PATH", SEARCHED).current_dir("/");
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.env_clear().env("PATH", SEARCHED);
         command
     }
 
@@ -216,34 +212,11 @@ impl Native {
         hidden
     }
 
-    async fn launch(&self, modules: &[String]) -> Result<Interpreter, Unstarted> {
-        let missing = || Unstarted("the task that starts sessions has ended".to_owned());
-        let (answer, started) = oneshot::channel();
-        let order = Order { command: self.command(), runtime: Handle::current(), answer };
-        self.spawner.send(order).await.map_err(|_| missing())?;
-        let spawned = started.await.map_err(|_| missing())?;
-        let mut child = spawned.map_err(|error| Unstarted(format!("could not start `sh`: {error}")))?;
-        let (Some(mut stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            return Err(Unstarted("a session has no pipes".to_owned()));
-        };
-        // Where the walls cannot be built, nobody reads this, and the answer says why.
-        let _ = stdin.write_all(&self.first_line(modules)).await;
-        Ok(Interpreter {
-            commands: Box::new(stdin),
-            answers: Box::new(stdout),
-            life: Box::new(Process { child, stderr, halting: None, _spawner: self.spawner.clone() }),
-        })
-    }
-
     fn first_line(&self, modules: &[String]) -> Vec<u8> {
         let SessionLimits { memory_bytes, disk_bytes, cpu_seconds } = self.settings.limits;
         let limits =
             StartLimits { memory_bytes, disk_bytes, cpu_seconds, open_files: OPEN_FILES, threads: THREADS };
-        let mut line = serde_json::to_vec(&Start { limits, modules }).unwrap_or_default();
-        line.push(b'\n');
-        line
+        line(&Start { limits, modules })
     }
 }
 
@@ -252,7 +225,11 @@ const SEARCHED: &str = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/
 
 impl Engine for Native {
     fn start<'a>(&'a self, modules: &'a [String]) -> Starting<'a> {
-        Box::pin(self.launch(modules))
+        Box::pin(self.spawner.start(self.command(), self.first_line(modules), &BUBBLEWRAP))
+    }
+
+    fn probe(&self) -> &'static str {
+        PROBE
     }
 }
 
@@ -296,7 +273,7 @@ async fn ask(python: &Path) -> Result<Python, Unstarted> {
 /// Two small files, written once a start.
 fn write_all(folder: &Path, filter: &[u8]) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    write(folder, "kernel.py", include_bytes!("kernel.py"))?;
+    write(folder, "kernel.py", KERNEL.as_bytes())?;
     write(folder, "calls.bpf", filter)
 }
 
@@ -316,89 +293,17 @@ fn write(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<()> {
     Ok(())
 }
 
-struct Order {
-    command: Command,
-    runtime: Handle,
-    answer: oneshot::Sender<std::io::Result<Child>>,
-}
+/// Python is the last of bubblewrap's processes, which end as it does: with its exit code, or with 128 and the signal
+/// that ended it.
+const BUBBLEWRAP: Kind = Kind { interpreter: Halting::last_of, explain };
 
-/// Sessions die with the thread that has started them, so that none outlives a server that is killed. The
-/// runtime's threads come and go; this one stays as long as the engine and its sessions.
-fn spawner() -> mpsc::Sender<Order> {
-    let (sender, mut orders) = mpsc::channel::<Order>(1);
-    std::thread::spawn(move || {
-        while let Some(mut order) = orders.blocking_recv() {
-            let _runtime = order.runtime.enter();
-            // Whoever stopped waiting drops the child, which kills it.
-            let _ = order.answer.send(order.command.spawn());
-        }
-    });
-    sender
-}
-
-struct Process {
-    child: Child,
-    stderr: ChildStderr,
-    /// Found once it has begun.
-    halting: Option<Halting>,
-    /// Keeps the thread that started it.
-    _spawner: mpsc::Sender<Order>,
-}
-
-/// What bubblewrap says when it fails is a line.
-const MOST_SAID: u64 = 4096;
-/// A killed process is gone at once.
-const ENDING: Duration = Duration::from_secs(10);
-
-impl Life for Process {
-    fn halt(&mut self) -> bool {
-        if self.halting.is_none() {
-            self.halting = self.child.id().and_then(Halting::of);
-        }
-        self.halting.as_ref().is_some_and(Halting::halt)
-    }
-
-    fn go_on(&mut self) {
-        if let Some(halting) = &self.halting {
-            halting.go_on();
-        }
-    }
-
-    fn end(&mut self) -> Pin<Box<dyn Future<Output = String> + Send + '_>> {
-        Box::pin(async {
-            // An error means that it has ended already.
-            let _ = self.child.start_kill();
-            let mut said = Vec::new();
-            let mut stderr = (&mut self.stderr).take(MOST_SAID);
-            let read = stderr.read_to_end(&mut said);
-            let ended = tokio::time::timeout(ENDING, async {
-                // What cannot be read is only missing from the explanation.
-                let _ = read.await;
-                self.child.wait().await
-            });
-            match ended.await {
-                Ok(Ok(_)) if !said.is_empty() => shown(&said),
-                Ok(Ok(status)) => explain(status),
-                Ok(Err(error)) => error.to_string(),
-                Err(_) => "it does not end".to_owned(),
-            }
-        })
-    }
-}
-
-fn shown(said: &[u8]) -> String {
-    harmless(String::from_utf8_lossy(said).trim())
-}
-
-/// bubblewrap ends with Python's exit code, or with 128 and the signal that ended it.
-fn explain(status: ExitStatus) -> String {
+fn explain(code: i32) -> String {
     const KILLED: i32 = 128 + libc::SIGKILL;
     const CRASHED: i32 = 128 + libc::SIGSEGV;
-    match status.code() {
-        Some(KILLED) => "Python was killed: it had used up its processor time or memory".to_owned(),
-        Some(CRASHED) => "Python crashed with a segmentation fault".to_owned(),
-        Some(code) if code > 128 => format!("Python was ended by signal {}", code - 128),
-        Some(code) => format!("Python ended with exit code {code}"),
-        None => "it was ended".to_owned(),
+    match code {
+        KILLED => "Python was killed: it had used up its processor time or memory".to_owned(),
+        CRASHED => "Python crashed with a segmentation fault".to_owned(),
+        code if code > 128 => format!("Python was ended by signal {}", code - 128),
+        code => format!("Python ended with exit code {code}"),
     }
 }

@@ -16,6 +16,10 @@ impl Native {
 }
 
 impl Engine for Native {
+    fn probe(&self) -> &'static str {
+        match self.0 {}
+    }
+
     fn start<'a>(&'a self, _: &'a [String]) -> Starting<'a> {
         match self.0 {}
     }

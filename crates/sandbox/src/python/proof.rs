@@ -36,7 +36,7 @@ pub async fn prove(engine: &dyn Engine, limits: &SessionLimits) -> Result<(), Un
     };
     let mut printed = String::new();
     let ended = session
-        .run(&probe(limits), &PROBE, &mut |output| {
+        .run(&attacks(engine.probe(), limits), &PROBE, &mut |output| {
             if let Output::Text(text) = output {
                 printed.push_str(&text);
             }
@@ -54,12 +54,11 @@ pub async fn prove(engine: &dyn Engine, limits: &SessionLimits) -> Result<(), Un
     if through.is_empty() { Ok(()) } else { Err(Unproven::Open(through)) }
 }
 
-/// The attacks, as Python.
-pub(super) fn probe(limits: &SessionLimits) -> String {
+/// The attacks on walls of so much.
+pub(super) fn attacks(probe: &str, limits: &SessionLimits) -> String {
     let SessionLimits { memory_bytes, disk_bytes, cpu_seconds } = limits;
     format!(
-        "LIMITS = {{'memory_bytes': {memory_bytes}, 'disk_bytes': {disk_bytes}, 'cpu_seconds': {cpu_seconds}}}\n{}",
-        include_str!("probe.py")
+        "LIMITS = {{'memory_bytes': {memory_bytes}, 'disk_bytes': {disk_bytes}, 'cpu_seconds': {cpu_seconds}}}\n{probe}"
     )
 }
 
@@ -107,18 +106,20 @@ mod tests {
 
     use super::*;
 
-    /// In the open, every attack gets through.
-    #[test]
-    fn the_attacks_find_every_wall_that_is_not_there() {
+    /// The walls that attacks find missing in the open.
+    fn missing(probe: &str) -> Vec<String> {
         let limits = SessionLimits { memory_bytes: 1 << 20, disk_bytes: 1 << 10, cpu_seconds: 9 };
         let folder = tempfile::tempdir().expect("a folder");
         let mut python = Command::new("python3");
-        python.args(["-I", "-c", &probe(&limits)]).current_dir(&folder).env("SECRET", "1");
+        python.args(["-I", "-c", &attacks(probe, &limits)]).current_dir(&folder).env("SECRET", "1");
         let said = python.output().expect("Python is here").stdout;
         let through: BTreeMap<String, String> = serde_json::from_slice(&said).expect("it says it in JSON");
-        let mut walls: Vec<&str> = through.keys().map(String::as_str).collect();
         // Who is not root finds these walls everywhere.
-        walls.retain(|wall| !["writing", "user"].contains(wall));
+        through.into_keys().filter(|wall| !["writing", "user"].contains(&wall.as_str())).collect()
+    }
+
+    #[test]
+    fn the_attacks_find_every_wall_that_is_not_there() {
         let expected = [
             "disk",
             "environment",
@@ -132,7 +133,14 @@ mod tests {
             "programs",
             "system calls",
         ];
-        assert_eq!(walls, expected, "{through:?}");
+        assert_eq!(missing(crate::python::native::PROBE), expected);
+    }
+
+    #[cfg(feature = "wasm")]
+    #[test]
+    fn the_attacks_on_webassembly_find_every_wall_that_is_not_there() {
+        let expected = ["disk", "environment", "files", "memory", "network", "programs", "threads"];
+        assert_eq!(missing(crate::python::wasm::PROBE), expected);
     }
 
     #[test]

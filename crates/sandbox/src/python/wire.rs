@@ -9,7 +9,22 @@ pub(super) struct Start<'a> {
     pub(super) modules: &'a [String],
 }
 
+/// A message as it is sent.
+pub(super) fn line(message: &impl Serialize) -> Vec<u8> {
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line
+}
+
+/// The first line as the host of a session reads it.
+#[cfg(feature = "wasm")]
+#[derive(Deserialize)]
+pub(super) struct Started {
+    pub(super) limits: StartLimits,
+}
+
 #[derive(Serialize)]
+#[cfg_attr(feature = "wasm", derive(Deserialize))]
 pub(super) struct StartLimits {
     pub(super) memory_bytes: u64,
     pub(super) disk_bytes: u64,

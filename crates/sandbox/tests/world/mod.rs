@@ -1,13 +1,16 @@
-//! A native engine in a folder of its own.
+//! An engine in a folder of its own.
 #![allow(dead_code, reason = "each test program uses a part of it")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adjutant_sandbox::python::{
-    Ended, Native, NativeSettings, Output, RunLimits, Session, SessionLimits, Unstarted,
+    Ended, Engine, Native, NativeSettings, Output, RunLimits, Session, SessionLimits, Unstarted,
 };
 use tempfile::TempDir;
+
+#[cfg(feature = "wasm")]
+mod wasm;
 
 pub const LIMITS: SessionLimits =
     SessionLimits { memory_bytes: 1 << 30, disk_bytes: 16 << 20, cpu_seconds: 60 };
@@ -15,14 +18,47 @@ pub const LIMITS: SessionLimits =
 pub const RUN: RunLimits =
     RunLimits { time: Duration::from_secs(20), output_characters: 10_000, image_bytes: 1 << 20, images: 2 };
 
+/// Which engine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    Native,
+    Wasm,
+}
+
 pub struct World {
-    pub engine: Native,
+    pub engine: Box<dyn Engine>,
     pub folder: TempDir,
 }
 
+/// Runs tests that take [`Which`] on every engine that is built.
+#[macro_export]
+macro_rules! on_every_engine {
+    ($($test:ident)*) => {
+        mod native {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(super::world::Which::Native).await;
+            })*
+        }
+        #[cfg(feature = "wasm")]
+        mod wasm {
+            $(#[tokio::test(flavor = "multi_thread")]
+            async fn $test() {
+                super::$test(super::world::Which::Wasm).await;
+            })*
+        }
+    };
+}
+
 impl World {
-    pub async fn new() -> Self {
-        Self::with_python("python3").await.expect("Python is here")
+    pub async fn new(which: Which) -> Self {
+        match which {
+            Which::Native => Self::with_python("python3").await.expect("Python is here"),
+            #[cfg(feature = "wasm")]
+            Which::Wasm => wasm::world().await,
+            #[cfg(not(feature = "wasm"))]
+            Which::Wasm => unreachable!("it is not built"),
+        }
     }
 
     pub async fn with_python(python: &str) -> Result<Self, Unstarted> {
@@ -33,10 +69,10 @@ impl World {
             folder: folder.path().join("engine"),
             limits: LIMITS,
         };
-        Ok(Self { engine: Native::new(settings).await?, folder })
+        Ok(Self { engine: Box::new(Native::new(settings).await?), folder })
     }
 
-    /// One whose folders are named from where this process stands.
+    /// A native one whose folders are named from where this process stands.
     pub async fn with_relative_folders() -> Self {
         let folder = TempDir::new().expect("a folder");
         let here = std::env::current_dir().expect("there is one");
@@ -50,11 +86,12 @@ impl World {
             folder: relative.join("engine"),
             limits: LIMITS,
         };
-        Self { engine: Native::new(settings).await.expect("Python is here"), folder }
+        let engine = Native::new(settings).await.expect("Python is here");
+        Self { engine: Box::new(engine), folder }
     }
 
     pub async fn session(&self) -> Session {
-        Session::open(&self.engine, &[]).await.expect("a session starts")
+        Session::open(&*self.engine, &[]).await.expect("a session starts")
     }
 
     pub async fn until_nothing_runs(&self) {

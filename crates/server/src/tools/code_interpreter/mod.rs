@@ -5,6 +5,7 @@ mod arguments;
 mod program;
 mod rooms;
 mod setup;
+mod wasm;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -90,7 +91,7 @@ impl CodeInterpreter {
     pub fn new(config: &CodeInterpreterConfig, data: &Path, store: Store, files: Arc<Files>) -> Arc<Self> {
         let state = match config.engine {
             CodeEngine::Off => State::Off,
-            CodeEngine::Auto | CodeEngine::Native => State::Preparing,
+            CodeEngine::Auto | CodeEngine::Native | CodeEngine::Wasm => State::Preparing,
         };
         let setup = Setup::new(config, data);
         Arc::new(Self { setup, store, files, state: watch::Sender::new(state) })

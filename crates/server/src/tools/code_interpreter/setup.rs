@@ -1,4 +1,4 @@
-//! What running code takes: walls that hold, and packages.
+//! What running code takes: an engine whose walls hold, and packages.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,6 +7,7 @@ use adjutant_sandbox::python::{Engine, Native, NativeSettings, SessionLimits, pr
 use anyhow::{Context, anyhow, ensure};
 use tokio::process::Command;
 
+use super::wasm;
 use crate::config::{CodeEngine, CodeInterpreterConfig};
 use crate::python::{self, Environment, Listener, Purpose, step};
 
@@ -24,38 +25,61 @@ impl Setup {
             "" => data.join("code-interpreter"),
             folder => PathBuf::from(folder),
         };
-        let more = Some(config.requirements.as_str()).filter(|path| !path.is_empty()).map(PathBuf::from);
-        Self { config: config.clone(), environment: environment(&folder, more), folder }
+        Self { config: config.clone(), environment: environment(&folder, more(config)), folder }
     }
 
-    /// Says in words whether code can be run here.
+    /// Says in words whether code can be run here, by which engine, and why not by the other.
     pub async fn check(&self) -> String {
-        if self.config.engine == CodeEngine::Off {
-            return "Runs no code: code_interpreter.engine is \"off\".".to_owned();
+        match self.config.engine {
+            CodeEngine::Off => "Runs no code: code_interpreter.engine is \"off\".".to_owned(),
+            CodeEngine::Wasm => self.check_wasm("").await,
+            CodeEngine::Native => match self.check_native().await {
+                Ok(works) => works,
+                Err(fault) => format!("Runs no code: {fault:#}"),
+            },
+            CodeEngine::Auto => match self.check_native().await {
+                Ok(works) => works,
+                Err(fault) => self.check_wasm(&format!(" Not natively: {fault:#}")).await,
+            },
         }
+    }
+
+    async fn check_native(&self) -> anyhow::Result<String> {
         // Nothing is left in the data folder, and nobody else can have put anything into this one.
-        let folder = match tempfile::tempdir() {
-            Ok(folder) => folder,
-            Err(fault) => return format!("Runs no code: no folder could be made for trying: {fault}"),
-        };
-        match self.proven(folder.path().to_owned(), None).await {
-            Ok(_) => {
-                let packages = if self.environment.is_ready() {
-                    "are installed"
-                } else {
-                    "are installed with the first start"
-                };
-                format!(
-                    "Runs code with the engine \"native\": Python behind bubblewrap's walls, each of which was attacked and \
-                     held. Its packages {packages}."
-                )
-            }
-            Err(fault) => format!("Runs no code: {fault:#}"),
+        let folder = tempfile::tempdir().context("no folder could be made for trying")?;
+        self.proven(folder.path().to_owned(), None).await?;
+        let packages =
+            if self.environment.is_ready() { "are installed" } else { "are installed with the first start" };
+        Ok(format!(
+            "Runs code with the engine \"native\": Python behind bubblewrap's walls, each of which was attacked and held. \
+             Its packages {packages}."
+        ))
+    }
+
+    async fn check_wasm(&self, why: &str) -> String {
+        match wasm::check(&self.wasm_settings()).await {
+            Ok(works) => format!("Runs code with the engine \"wasm\": {works}{why}"),
+            Err(fault) => format!("Runs no code: {fault:#}{why}"),
         }
     }
 
     /// Proves the walls, makes the environment where that was not done before, and gives the engine.
     pub(super) async fn engine(&self, listener: Listener<'_>) -> anyhow::Result<Arc<dyn Engine>> {
+        match self.config.engine {
+            CodeEngine::Off | CodeEngine::Native => self.native(listener).await,
+            CodeEngine::Wasm => wasm::engine(&self.wasm_settings(), listener).await,
+            CodeEngine::Auto => match self.proven(self.folder.clone(), None).await {
+                Ok(_) => self.native(listener).await,
+                Err(fault) => {
+                    tracing::info!("code is run by WebAssembly, and not natively: {fault:#}");
+                    let engine = wasm::engine(&self.wasm_settings(), listener).await;
+                    engine.with_context(|| format!("not natively: {fault:#}"))
+                }
+            },
+        }
+    }
+
+    async fn native(&self, listener: Listener<'_>) -> anyhow::Result<Arc<dyn Engine>> {
         if !self.environment.is_ready() {
             // Where there are no walls, no packages are needed.
             self.proven(self.folder.clone(), None).await?;
@@ -71,16 +95,24 @@ impl Setup {
 
     /// An engine whose walls were attacked and held.
     async fn proven(&self, folder: PathBuf, packages: Option<PathBuf>) -> anyhow::Result<Native> {
-        let limits = SessionLimits {
-            memory_bytes: self.config.memory_mb << 20,
-            disk_bytes: self.config.disk_mb << 20,
-            cpu_seconds: self.config.cpu_seconds,
-        };
+        let limits = self.limits();
         let python = if packages.is_some() { self.environment.python() } else { "python3".into() };
         let native = Native::new(NativeSettings { python, packages, folder, limits }).await;
         let native = native.map_err(|unstarted| anyhow!("{unstarted}"))?;
         prove(&native, &limits).await.map_err(|unproven| anyhow!("{unproven}"))?;
         Ok(native)
+    }
+
+    fn limits(&self) -> SessionLimits {
+        SessionLimits {
+            memory_bytes: self.config.memory_mb << 20,
+            disk_bytes: self.config.disk_mb << 20,
+            cpu_seconds: self.config.cpu_seconds,
+        }
+    }
+
+    fn wasm_settings(&self) -> wasm::Settings {
+        wasm::Settings { folder: self.folder.clone(), more: more(&self.config), limits: self.limits() }
     }
 
     /// Lets everybody read the packages: code runs as nobody, and the server's own umask may forbid that.
@@ -92,6 +124,11 @@ impl Setup {
         ensure!(status.success(), "could not let everybody read {}", folder.display());
         Ok(())
     }
+}
+
+/// The operator's list of further packages.
+fn more(config: &CodeInterpreterConfig) -> Option<PathBuf> {
+    Some(config.requirements.as_str()).filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 fn environment(folder: &Path, more: Option<PathBuf>) -> Environment {
