@@ -10,7 +10,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
 run: $(TARGET)/.ready-to-run ## Build Adjutant and start it: http://127.0.0.1:8080/v1 (options: ARGS="--listen 127.0.0.1:9000")
-	@cargo build --release --locked --package adjutant
+	@cargo build --release --locked --package adjutant --features wasm
 	@exec $(SERVER) serve $(ARGS)
 
 # Looked at once, so that a second start takes no time. Only the built-in model and the code interpreter need
@@ -26,19 +26,20 @@ test: lint unit conformance ## Run every check and test
 lint: ## Check formatting and lints
 	@scripts/need rust compiler fmt clippy
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- --deny warnings
+	cargo clippy --workspace --all-targets --features adjutant/wasm --locked -- --deny warnings
+	cargo clippy --package adjutant --locked -- --deny warnings
 
 unit: ## Run the tests of the Rust code
 	@scripts/need rust compiler python walls
 	@if cargo nextest --version >/dev/null 2>&1; then \
-		set -x; cargo nextest run --workspace --locked; \
+		set -x; cargo nextest run --workspace --features adjutant/wasm --locked; \
 	else \
-		set -x; cargo test --workspace --locked; \
+		set -x; cargo test --workspace --features adjutant/wasm --locked; \
 	fi
 
 conformance: ## Run the official SDKs and recorded traffic against a live server
 	@scripts/need rust compiler python walls node
-	cargo build --locked --package adjutant --package s3-for-tests
+	cargo build --locked --package adjutant --package s3-for-tests --features adjutant/wasm
 	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) conformance/run $(ARGS)
 
 bench: ## Measure what Adjutant adds to a model's answer (options: DATABASE_URL=postgres://…, ARGS="--only long-threads")
@@ -53,7 +54,7 @@ bench-search: ## Measure searching, beside peers: quality, taking in, speed (Deb
 
 bench-code: ## Measure the code interpreter's sessions beside plain Python and Jupyter (options: ARGS=SESSIONS, else 100)
 	@scripts/need rust compiler python walls
-	@cargo build --release --locked --package adjutant-sandbox --example measure
+	@cargo build --release --locked --package adjutant-sandbox --features wasm --bin adjutant-python --example measure
 	@bench/code/run $(ARGS)
 
 clean: ## Remove what was built (never the data folder)

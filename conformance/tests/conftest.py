@@ -235,6 +235,11 @@ def connect(model: Model, ledger: Ledger) -> Callable[[Adjutant], Story]:
 
 
 @pytest.fixture(params=code.ENGINES)
-def code_settings(request: pytest.FixtureRequest) -> dict[str, str]:
-    """A server's settings, once for each engine that runs code."""
-    return {**code.SETTINGS, "ADJUTANT_CODE_INTERPRETER_ENGINE": request.param}
+def engine(request: pytest.FixtureRequest) -> str:
+    """What runs code: every test that asks for it is run with each."""
+    return request.param
+
+
+@pytest.fixture
+def code_settings(engine: str) -> dict[str, str]:
+    return {**code.SETTINGS, "ADJUTANT_CODE_INTERPRETER_ENGINE": engine}

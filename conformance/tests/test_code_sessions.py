@@ -60,7 +60,9 @@ def test_a_file_that_is_gone_is_gone_from_the_session(story: Story, end: str) ->
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("engine", ["native"], indirect=True)
 def test_a_session_that_holds_on_to_a_file_that_is_gone_ends(story: Story) -> None:
+    """In WebAssembly there are no rights by which it could."""
     file = story.client.files.create(file=("a.txt", b"secret"), purpose="assistants")
     assistant = story.assistant(tools=TOOLS)
     thread = story.thread("Keep.", tool_resources={TOOL: {"file_ids": [file.id]}})
@@ -133,6 +135,7 @@ def test_where_all_sessions_are_at_work_the_model_is_told_so(code_settings: dict
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("engine", ["native"], indirect=True)
 def test_a_program_of_a_run_that_was_cancelled_before_it_began_never_runs(code_settings: dict[str, str], 
     servers: Any, db: str, connect: Connect, tmp_path: Path
 ) -> None:

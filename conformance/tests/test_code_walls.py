@@ -177,7 +177,7 @@ plt.show()
 POISON = """
 import random
 from matplotlib import font_manager, ft2font
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 whole = open(font_manager.findfont('DejaVu Sans'), 'rb').read()
 dice = random.Random(7)
 drawn = refused = 0
@@ -188,8 +188,9 @@ for number in range(300):
         font[dice.randrange(min(near, len(font)))] = dice.randrange(256)
     open('poison.ttf', 'wb').write(font)
     try:
-        picture = ImageDraw.Draw(Image.new('L', (99, 99)))
-        picture.text((0, 0), 'Ag가', font=ImageFont.truetype('poison.ttf', 20))
+        if features.check('freetype2'):
+            picture = ImageDraw.Draw(Image.new('L', (99, 99)))
+            picture.text((0, 0), 'Ag가', font=ImageFont.truetype('poison.ttf', 20))
         ft2font.FT2Font('poison.ttf').set_text('Ag가')
         drawn += 1
     except Exception:
@@ -200,7 +201,7 @@ print('fonts', drawn + refused, drawn > 9, refused > 9)
 
 @pytest.mark.once
 def test_poisoned_fonts_reach_nothing(story: Story) -> None:
-    """300 of them, drawn with both libraries that read fonts. At worst, their session is over."""
+    """300 of them, drawn with the libraries that read fonts. At worst, their session is over."""
     story.model.calls(TOOL, {"code": POISON}).then_calls(TOOL, {"code": "1 + 1"}).then_says("Done.")
     run = story.ask("Draw.", assistant=story.assistant(tools=TOOLS))
     calls = [step.step_details.tool_calls[0] for step in story.steps(run)[:2]]
