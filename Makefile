@@ -4,12 +4,19 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVER := $(TARGET)/release/adjutant
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit conformance bench bench-search bench-code clean
+.PHONY: help run test lint unit conformance playground bench bench-search bench-code clean
+
+# The Playground's page, and what it is built from.
+PAGE := playground/dist/index.html
+PAGE_SOURCES := $(shell find playground -name node_modules -prune -o -name dist -prune -o -type f -print)
+# npm writes it when everything is installed.
+PACKAGES := playground/node_modules/.package-lock.json
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
-run: $(TARGET)/.ready-to-run ## Build Adjutant and start it: http://127.0.0.1:8080/v1 (options: ARGS="--listen 127.0.0.1:9000")
+run: $(TARGET)/.ready-to-run ## Build Adjutant and start it: http://127.0.0.1:8080 (options: ARGS="--listen 127.0.0.1:9000")
+	@$(MAKE) --no-print-directory $(PAGE) || echo "Starting all the same, without the Playground."
 	@cargo build --release --locked --package adjutant --features wasm
 	@exec $(SERVER) serve $(ARGS)
 
@@ -21,24 +28,40 @@ $(TARGET)/.ready-to-run: scripts/need
 	@scripts/need walls || echo "Starting all the same: only the code interpreter needs it."
 	@mkdir -p $(TARGET) && touch $@
 
+playground: $(PAGE) ## Build the Playground, where its sources changed
+
+# cargo does not see that a folder has come to be, so it is told by the source that embeds it.
+$(PAGE): $(PACKAGES) $(PAGE_SOURCES)
+	@echo "Building the Playground …"
+	@npm run --prefix playground --silent build -- --logLevel warn
+	@touch $@ crates/server/src/http/playground.rs
+
+$(PACKAGES): playground/package.json playground/package-lock.json
+	@scripts/need node
+	@echo "Installing what the Playground is built with …"
+	@npm ci --prefix playground --no-audit --no-fund --loglevel error
+	@touch $@
+
 test: lint unit conformance ## Run every check and test
 
-lint: ## Check formatting and lints
+lint: $(PACKAGES) ## Check formatting and lints
 	@scripts/need rust compiler fmt clippy
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features adjutant/wasm --locked -- --deny warnings
 	cargo clippy --package adjutant --locked -- --deny warnings
+	npm run --prefix playground check
 
-unit: ## Run the tests of the Rust code
+unit: $(PACKAGES) ## Run the tests of the Rust code, and of the Playground's
 	@scripts/need rust compiler python walls
 	@if cargo nextest --version >/dev/null 2>&1; then \
 		set -x; cargo nextest run --workspace --features adjutant/wasm --locked; \
 	else \
 		set -x; cargo test --workspace --features adjutant/wasm --locked; \
 	fi
+	npm test --prefix playground
 
-conformance: ## Run the official SDKs and recorded traffic against a live server
-	@scripts/need rust compiler python walls node
+conformance: $(PAGE) ## Run the official SDKs, recorded traffic and a browser against a live server
+	@scripts/need rust compiler python walls node chromium
 	cargo build --locked --package adjutant --package s3-for-tests --features adjutant/wasm
 	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) conformance/run $(ARGS)
 
