@@ -270,8 +270,8 @@ def test_of_files_of_one_name_the_newest_has_it(story: Story) -> None:
 
 
 @pytest.mark.once
-def test_a_file_that_is_too_large_is_said_and_the_program_runs(code_settings: dict[str, str], 
-    servers: Any, db: str, connect: Connect
+def test_a_file_that_is_too_large_is_said_and_the_program_runs(
+    code_settings: dict[str, str], servers: Any, db: str, connect: Connect
 ) -> None:
     cramped = servers.shared(
         db, start_seconds=INSTALLING_SECONDS, **code_settings, ADJUTANT_CODE_INTERPRETER_DISK_MB="8"
@@ -333,8 +333,15 @@ def test_a_message_links_ten_files_each_once(story: Story, tutor: Any) -> None:
         ("its own end", "import os; os._exit(0)", "[The session is lost: Python ended with exit"),
     ],
 )
-def test_a_run_survives_what_its_code_does(engine: str, code_settings: dict[str, str], 
-    servers: Any, db: str, connect: Connect, name: str, code: str, said: str
+def test_a_run_survives_what_its_code_does(
+    engine: str,
+    code_settings: dict[str, str],
+    servers: Any,
+    db: str,
+    connect: Connect,
+    name: str,
+    code: str,
+    said: str,
 ) -> None:
     hasty = servers.shared(
         db,
@@ -353,8 +360,8 @@ def test_a_run_survives_what_its_code_does(engine: str, code_settings: dict[str,
     assert second == "2\n"
 
 
-def test_a_server_that_was_killed_begins_a_new_session_and_says_so(code_settings: dict[str, str], 
-    servers: Any, db: str, connect: Connect
+def test_a_server_that_was_killed_begins_a_new_session_and_says_so(
+    code_settings: dict[str, str], servers: Any, db: str, connect: Connect
 ) -> None:
     settings = {**code_settings, "ADJUTANT_RUNS_LEASE_SECONDS": "2"}
     server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
@@ -373,8 +380,8 @@ def test_a_server_that_was_killed_begins_a_new_session_and_says_so(code_settings
     assert any("The session before was lost" in text for text in logs)
 
 
-def test_a_thread_whose_session_ended_between_runs_is_told_so_once(code_settings: dict[str, str], 
-    servers: Any, db: str, connect: Connect
+def test_a_thread_whose_session_ended_between_runs_is_told_so_once(
+    code_settings: dict[str, str], servers: Any, db: str, connect: Connect
 ) -> None:
     """The model has read what earlier runs computed, and would go on from there."""
     server = servers.new(db, settings=code_settings, start_seconds=INSTALLING_SECONDS)
@@ -394,8 +401,8 @@ def test_a_thread_whose_session_ended_between_runs_is_told_so_once(code_settings
 
 
 @pytest.mark.once
-def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_back(code_settings: dict[str, str], 
-    servers: Any, db: str, connect: Connect
+def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_back(
+    code_settings: dict[str, str], servers: Any, db: str, connect: Connect
 ) -> None:
     settings = {**code_settings, "ADJUTANT_CODE_INTERPRETER_SESSIONS": "1"}
     story = connect(servers.shared(db, start_seconds=INSTALLING_SECONDS, **settings))
@@ -415,7 +422,9 @@ def test_where_no_more_sessions_may_be_the_idlest_gives_way_and_its_files_come_b
 
 
 @pytest.mark.once
-def test_the_session_of_a_thread_ends_with_it(code_settings: dict[str, str], servers: Any, db: str, connect: Connect) -> None:
+def test_the_session_of_a_thread_ends_with_it(
+    code_settings: dict[str, str], servers: Any, db: str, connect: Connect
+) -> None:
     settings = {**code_settings, "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0"}
     server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
     story = connect(server)
@@ -520,9 +529,7 @@ def test_the_tool_can_be_forced(story: Story, tutor: Any) -> None:
 
 
 @pytest.mark.once
-def test_the_packages_that_analysts_expect_are_there(
-    story: Story, tutor: Any, engine: str
-) -> None:
+def test_the_packages_that_analysts_expect_are_there(story: Story, tutor: Any, engine: str) -> None:
     code = program(
         "import numpy, pandas, matplotlib, scipy.stats, sklearn.linear_model, PIL.Image, openpyxl",
         "import sympy, docx, pypdf, sqlite3, zoneinfo",

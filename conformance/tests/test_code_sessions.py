@@ -79,8 +79,13 @@ def test_a_session_that_holds_on_to_a_file_that_is_gone_ends(story: Story) -> No
 
 
 @pytest.mark.once
-def test_a_session_ends_with_its_thread_whoever_deletes_it(code_settings: dict[str, str], 
-    servers: Any, db: str, connect: Connect, upstream: ScriptedUpstream, tmp_path: Path
+def test_a_session_ends_with_its_thread_whoever_deletes_it(
+    code_settings: dict[str, str],
+    servers: Any,
+    db: str,
+    connect: Connect,
+    upstream: ScriptedUpstream,
+    tmp_path: Path,
 ) -> None:
     if db == "sqlite":
         pytest.skip("a SQLite database belongs to one process")
@@ -104,8 +109,8 @@ def test_a_session_ends_with_its_thread_whoever_deletes_it(code_settings: dict[s
 
 
 @pytest.mark.once
-def test_where_all_sessions_are_at_work_the_model_is_told_so(code_settings: dict[str, str], 
-    servers: Any, db: str, connect: Connect
+def test_where_all_sessions_are_at_work_the_model_is_told_so(
+    code_settings: dict[str, str], servers: Any, db: str, connect: Connect
 ) -> None:
     """And whoever runs the server. A program that finds a place runs."""
     settings = {**code_settings, "ADJUTANT_CODE_INTERPRETER_SESSIONS": "1"}
@@ -136,8 +141,8 @@ def test_where_all_sessions_are_at_work_the_model_is_told_so(code_settings: dict
 
 @pytest.mark.once
 @pytest.mark.parametrize("engine", ["native"], indirect=True)
-def test_a_program_of_a_run_that_was_cancelled_before_it_began_never_runs(code_settings: dict[str, str], 
-    servers: Any, db: str, connect: Connect, tmp_path: Path
+def test_a_program_of_a_run_that_was_cancelled_before_it_began_never_runs(
+    code_settings: dict[str, str], servers: Any, db: str, connect: Connect, tmp_path: Path
 ) -> None:
     """Its session is on its way: it opens a pipe, where it should find what it reads first."""
     (tmp_path / "python").symlink_to(code_settings["ADJUTANT_CODE_INTERPRETER_FOLDER"] + "/python")

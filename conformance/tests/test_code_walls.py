@@ -78,7 +78,9 @@ def test_where_native_walls_cannot_be_built_webassembly_runs_code(
     run = story.ask("Where are you?", assistant=story.assistant(tools=TOOLS))
     (call,) = story.steps(run)[0].step_details.tool_calls
     assert call.code_interpreter.outputs[0].logs == "'wasi'\n"
-    assert "code is run by WebAssembly, and not natively: its walls cannot be built" in server.tail()
+    assert (
+        "code is run by WebAssembly, and not natively: its walls cannot be built" in server.tail()
+    )
     server.stop()
 
 

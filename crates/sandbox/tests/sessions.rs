@@ -12,6 +12,7 @@ use adjutant_sandbox::python::{
 use world::{LIMITS, RUN, Which, World, processes, run, state_of_python};
 
 on_every_engine! {
+    a_file_that_cannot_have_its_name_is_not_there
     walls_are_proven
     where_memory_runs_out_sessions_go_first
     variables_stay_and_values_are_shown
@@ -375,9 +376,8 @@ async fn a_file_is_taken_away_with_all_its_names_and_nothing_else(which: Which) 
     assert_eq!(names(&mut session).await, "{'b': 17, 'd': 1}\n");
 }
 
-#[tokio::test]
-async fn a_file_that_cannot_have_its_name_is_not_there() {
-    let mut session = World::new().await.session().await;
+async fn a_file_that_cannot_have_its_name_is_not_there(which: Which) {
+    let mut session = World::new(which).await.session().await;
     run(&mut session, "import os; os.mkdir('a')").await;
     let mut putting = session.put("file-1", Some("a"), 3).await.expect("it listens");
     putting.write(b"one").await.expect("it listens");
