@@ -12,6 +12,7 @@ pub(super) struct Halting(OwnedFd);
 
 impl Halting {
     /// A process that this server has started itself.
+    #[cfg(feature = "wasm")]
     pub(super) fn of(process: u32) -> Option<Self> {
         let process = Pid::from_raw(i32::try_from(process).ok()?)?;
         pidfd_open(process, PidfdFlags::empty()).ok().map(Self)

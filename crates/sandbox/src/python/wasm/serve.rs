@@ -45,12 +45,7 @@ fn run(pack: &Pack) -> Result<(), String> {
     let start = || start_threads(&engine, &talk, commands);
     let walls =
         crate::Limits { cpu_seconds: limits.cpu_seconds, memory_bytes: RESERVED_BYTES + limits.disk_bytes };
-    match crate::enclose_with(&walls, start) {
-        Ok(_) => {}
-        // The guest's own walls are not the system's.
-        Err(crate::Unenclosed::System) => return Err("sessions are enclosed on Linux only".to_owned()),
-        Err(error) => return Err(error.to_string()),
-    }
+    crate::enclose_with(&walls, start).map_err(in_words)?;
     match guest.turn(SERVE) {
         Ok(()) => exit(0),
         Err(Ended::Exited(code)) => exit(i32::try_from(code).unwrap_or(1)),
