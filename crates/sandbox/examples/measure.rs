@@ -1,11 +1,14 @@
-//! Measures native sessions beside plain Python: `measure ENVIRONMENT [SESSIONS]`, with the folder of a Python
-//! environment that has the packages. `bench/code/run` calls it.
+//! Measures sessions of both engines beside plain Python: `measure ENVIRONMENT SESSIONS [WASM PROGRAM FOLDER]`, with the
+//! folder of a Python environment that has the packages; the `site-packages` of the other engine, the program that is
+//! its sessions, and a folder for what it makes. `bench/code/run` calls it.
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a measurement says what it finds, or ends")]
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use adjutant_sandbox::python::{Native, NativeSettings, RunLimits, Session, SessionLimits};
+use adjutant_sandbox::python::{Engine, Native, NativeSettings, RunLimits, Session, SessionLimits};
+#[cfg(feature = "wasm")]
+use adjutant_sandbox::python::{Wasm, WasmSettings};
 use tokio::process::Command;
 use tokio::time::Instant;
 
@@ -39,16 +42,56 @@ async fn main() {
 
     println!("| what | median ms |\n|---|---|");
     plain("python3, nothing imported", &python, "pass").await;
-    start("a session, nothing imported", &engine, &[]).await;
+    start("native session, nothing imported", &engine, &[]).await;
     plain("python3, numpy, pandas and pyplot imported", &python, IMPORTS).await;
-    start("a session, the same imported", &engine, &imported).await;
-    first("the first call in a session held ready: a table described", &engine, &imported).await;
-    let mut session = Session::open(&engine, &imported).await.expect("it starts");
-    call("a call in a session: `1`", &mut session, "1").await;
-    call("a call with a plot", &mut session, PLOT).await;
-    session.close().await;
-    many(&engine, &imported, sessions).await;
+    start("native session, the same imported", &engine, &imported).await;
+    calls("native session", &engine, &imported).await;
+    #[cfg(feature = "wasm")]
+    let wasm = wasm(arguments).await;
+    #[cfg(feature = "wasm")]
+    if let Some(wasm) = &wasm {
+        start("WebAssembly session, the same imported", wasm, &imported).await;
+        calls("WebAssembly session", wasm, &imported).await;
+    }
+    loops(&python, &engine).await;
+    #[cfg(feature = "wasm")]
+    if let Some(wasm) = &wasm {
+        in_session("WebAssembly session", wasm, LOOP, 3).await;
+    }
+    many("native", &engine, &imported, sessions).await;
+    #[cfg(feature = "wasm")]
+    if let Some(wasm) = &wasm {
+        many("WebAssembly", wasm, &imported, sessions).await;
+    }
     let _ = std::fs::remove_dir_all(folder);
+}
+
+#[cfg(feature = "wasm")]
+async fn wasm(mut arguments: impl Iterator<Item = String>) -> Option<Wasm> {
+    let (packages, program, folder) = (arguments.next()?, arguments.next()?, arguments.next()?);
+    let settings = WasmSettings {
+        program: program.into(),
+        arguments: Vec::new(),
+        packages: packages.into(),
+        folder: folder.into(),
+        limits: LIMITS,
+    };
+    Some(Wasm::new(settings, &mut |_| ()).await.expect("it can be made"))
+}
+
+async fn calls(which: &str, engine: &dyn Engine, imported: &[String]) {
+    first(&format!("{which}: the first call where one is held ready, a table described"), engine, imported)
+        .await;
+    in_session(&format!("{which}: a call, `1`"), engine, "1", TIMES * 10).await;
+    in_session(&format!("{which}: a call with a plot"), engine, PLOT, TIMES).await;
+}
+
+/// Five million turns of a loop in Python.
+const LOOP: &str = "total = 0\nfor n in range(5_000_000): total += n * n";
+
+async fn loops(python: &Path, native: &Native) {
+    plain("python3: a loop of five million turns", python, LOOP).await;
+    in_session("native session: the same loop", native, LOOP, 3).await;
 }
 
 async fn plain(what: &str, python: &Path, code: &str) {
@@ -62,7 +105,7 @@ async fn plain(what: &str, python: &Path, code: &str) {
     say(what, took);
 }
 
-async fn start(what: &str, engine: &Native, modules: &[String]) {
+async fn start(what: &str, engine: &dyn Engine, modules: &[String]) {
     let mut took = Vec::new();
     for _ in 0..TIMES {
         let began = Instant::now();
@@ -74,7 +117,7 @@ async fn start(what: &str, engine: &Native, modules: &[String]) {
     say(what, took);
 }
 
-async fn first(what: &str, engine: &Native, modules: &[String]) {
+async fn first(what: &str, engine: &dyn Engine, modules: &[String]) {
     let mut took = Vec::new();
     for _ in 0..TIMES {
         let mut session = Session::open(engine, modules).await.expect("it starts");
@@ -86,18 +129,21 @@ async fn first(what: &str, engine: &Native, modules: &[String]) {
     say(what, took);
 }
 
-async fn call(what: &str, session: &mut Session, code: &str) {
+async fn in_session(what: &str, engine: &dyn Engine, code: &str, times: usize) {
+    let mut session = Session::open(engine, &[]).await.expect("it starts");
+    session.run(code, &RUN, &mut |_| ()).await.expect("it runs");
     let mut took = Vec::new();
-    for _ in 0..TIMES * 10 {
+    for _ in 0..times {
         let began = Instant::now();
         session.run(code, &RUN, &mut |_| ()).await.expect("it runs");
         took.push(began.elapsed());
     }
+    session.close().await;
     say(what, took);
 }
 
 /// Many sessions, all alive, and then a call in each at once.
-async fn many(engine: &Native, modules: &[String], number: usize) {
+async fn many(which: &str, engine: &dyn Engine, modules: &[String], number: usize) {
     let free = available_kb();
     let began = Instant::now();
     let mut sessions = Vec::with_capacity(number);
@@ -116,7 +162,7 @@ async fn many(engine: &Native, modules: &[String], number: usize) {
     }
     let sessions = calls.join_all().await;
     println!(
-        "\n{number} sessions with imports: opened one after the other in {:.1} s, {each:.0} MB of memory each, \
+        "\n{number} {which} sessions with imports: opened one after the other in {:.1} s, {each:.0} MB of memory each, \
          {:.1} a GB; a plot in all of them at once: {:.1} s",
         opened.as_secs_f64(),
         1024.0 / each,
