@@ -12,6 +12,7 @@ use adjutant_sandbox::python::{
 use world::{LIMITS, RUN, Which, World, processes, run, state_of_python};
 
 on_every_engine! {
+    folders_may_be_named_from_where_the_server_stands
     a_file_that_cannot_have_its_name_is_not_there
     walls_are_proven
     where_memory_runs_out_sessions_go_first
@@ -48,11 +49,15 @@ async fn where_memory_runs_out_sessions_go_first(which: Which) {
     session.close().await;
 }
 
-#[tokio::test]
-async fn folders_may_be_named_from_where_the_server_stands() {
-    let world = World::with_relative_folders().await;
+async fn folders_may_be_named_from_where_the_server_stands(which: Which) {
+    let world = World::with_relative_folders(which).await;
     let mut session = world.session().await;
-    assert_eq!(run(&mut session, "import there; there.yes").await.0, "1\n");
+    let there = match which {
+        Which::Native => "there",
+        Which::Wasm => "docx",
+    };
+    let (printed, _) = run(&mut session, &format!("import {there}; {there}.__file__")).await;
+    assert!(printed.starts_with(&format!("'/opt/packages/{there}")), "{printed}");
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::process::{Kind, Spawner, shown};
+use super::process::{Kind, Spawner, absolute, shown};
 use super::wire::{Start, StartLimits, line};
 use super::{Engine, NativeSettings, SessionLimits, Starting, Unstarted, calls, halt::Halting};
 
@@ -239,12 +239,6 @@ fn words(words: &[&str]) -> Vec<OsString> {
 
 fn staged(name: &str) -> PathBuf {
     Path::new(STAGE).join(name)
-}
-
-/// A path as sessions can use it, which begin elsewhere.
-fn absolute(path: &Path) -> Result<PathBuf, Unstarted> {
-    std::path::absolute(path)
-        .map_err(|error| Unstarted(format!("{} cannot be found: {error}", path.display())))
 }
 
 /// Shows a folder of the system's libraries as it is: a folder, a link to one, or not there.

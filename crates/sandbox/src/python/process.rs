@@ -1,5 +1,6 @@
 //! Interpreters that are processes of this machine: started, halted between two calls, ended.
 
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -141,4 +142,10 @@ impl Process {
 /// What a process has said, for a log.
 pub(super) fn shown(said: &[u8]) -> String {
     harmless(String::from_utf8_lossy(said).trim())
+}
+
+/// A path as sessions can use it, which begin elsewhere.
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Unstarted> {
+    std::path::absolute(path)
+        .map_err(|error| Unstarted(format!("{} cannot be found: {error}", path.display())))
 }

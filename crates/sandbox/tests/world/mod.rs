@@ -55,7 +55,7 @@ impl World {
         match which {
             Which::Native => Self::with_python("python3").await.expect("Python is here"),
             #[cfg(feature = "wasm")]
-            Which::Wasm => wasm::world().await,
+            Which::Wasm => wasm::world(TempDir::new().expect("a folder"), Path::to_owned).await,
             #[cfg(not(feature = "wasm"))]
             Which::Wasm => unreachable!("it is not built"),
         }
@@ -72,22 +72,28 @@ impl World {
         Ok(Self { engine: Box::new(Native::new(settings).await?), folder })
     }
 
-    /// A native one whose folders are named from where this process stands.
-    pub async fn with_relative_folders() -> Self {
+    /// One whose folders are named from where this process stands.
+    pub async fn with_relative_folders(which: Which) -> Self {
         let folder = TempDir::new().expect("a folder");
-        let here = std::env::current_dir().expect("there is one");
-        let up: PathBuf = here.iter().skip(1).map(|_| "..").collect();
-        let relative = up.join(folder.path().strip_prefix("/").expect("it is absolute"));
-        std::fs::create_dir(relative.join("packages")).expect("it is written");
-        std::fs::write(relative.join("packages/there.py"), "yes = 1").expect("it is written");
-        let settings = NativeSettings {
-            python: PathBuf::from("python3"),
-            packages: Some(relative.join("packages")),
-            folder: relative.join("engine"),
-            limits: LIMITS,
-        };
-        let engine = Native::new(settings).await.expect("Python is here");
-        Self { engine: Box::new(engine), folder }
+        match which {
+            Which::Native => {
+                let relative = from_here(folder.path());
+                std::fs::create_dir(relative.join("packages")).expect("it is written");
+                std::fs::write(relative.join("packages/there.py"), "").expect("it is written");
+                let settings = NativeSettings {
+                    python: PathBuf::from("python3"),
+                    packages: Some(relative.join("packages")),
+                    folder: relative.join("engine"),
+                    limits: LIMITS,
+                };
+                let engine = Native::new(settings).await.expect("Python is here");
+                Self { engine: Box::new(engine), folder }
+            }
+            #[cfg(feature = "wasm")]
+            Which::Wasm => wasm::world(folder, from_here).await,
+            #[cfg(not(feature = "wasm"))]
+            Which::Wasm => unreachable!("it is not built"),
+        }
     }
 
     pub async fn session(&self) -> Session {
@@ -97,6 +103,13 @@ impl World {
     pub async fn until_nothing_runs(&self) {
         until_nothing_runs(&self.folder).await;
     }
+}
+
+/// A path from where this process stands.
+fn from_here(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().expect("there is one");
+    let up: PathBuf = here.iter().skip(1).map(|_| "..").collect();
+    up.join(path.strip_prefix("/").expect("it is absolute"))
 }
 
 /// Waits until no process names the engine's folder any more, as all that belong to its sessions do.

@@ -12,8 +12,8 @@ use super::{LIMITS, World};
 /// The server's own list.
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/src/tools/code_interpreter/wasm.lock");
 
-pub async fn world() -> World {
-    let folder = TempDir::new().expect("a folder");
+/// One in this folder, with all paths named as `named` does.
+pub async fn world(folder: TempDir, named: fn(&Path) -> PathBuf) -> World {
     let shared = Path::new(env!("CARGO_TARGET_TMPDIR"));
     // One process fetches and compiles; the others wait.
     let alone = File::create(shared.join("wasm.lock")).expect("it is made");
@@ -22,10 +22,10 @@ pub async fn world() -> World {
     let packages = folder.path().join("packages");
     std::os::unix::fs::symlink(fetched(shared), &packages).expect("it is made");
     let settings = WasmSettings {
-        program: PathBuf::from(env!("CARGO_BIN_EXE_adjutant-python")),
+        program: named(Path::new(env!("CARGO_BIN_EXE_adjutant-python"))),
         arguments: Vec::new(),
-        packages,
-        folder: shared.join("wasm-made"),
+        packages: named(&packages),
+        folder: named(&shared.join("wasm-made")),
         limits: LIMITS,
     };
     let engine = Wasm::new(settings, &mut |_| ()).await.expect("it can be made");

@@ -31,7 +31,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::Command;
 
 use super::halt::Halting;
-use super::process::{Kind, Spawner, shown};
+use super::process::{Kind, Spawner, absolute, shown};
 use super::wire::{Start, StartLimits, line};
 use super::{Engine, SessionLimits, Starting, Unstarted};
 use pack::Pack;
@@ -111,7 +111,13 @@ impl Wasm {
     ///
     /// # Errors
     /// Where the packages are not there, or their interpreter cannot be compiled or started; in words.
-    pub async fn new(settings: WasmSettings, say: &mut (dyn FnMut(&str) + Send)) -> Result<Self, Unstarted> {
+    pub async fn new(
+        mut settings: WasmSettings,
+        say: &mut (dyn FnMut(&str) + Send),
+    ) -> Result<Self, Unstarted> {
+        for path in [&mut settings.program, &mut settings.packages, &mut settings.folder] {
+            *path = absolute(path)?;
+        }
         let wasm = Self { settings, spawner: Spawner::new() };
         let WasmSettings { packages, folder, .. } = &wasm.settings;
         let pack = Pack::of(packages, folder).map_err(|error| Unstarted(in_words(error)))?;
