@@ -56,7 +56,7 @@ async fn main() {
     loops(&python, &engine).await;
     #[cfg(feature = "wasm")]
     if let Some(wasm) = &wasm {
-        in_session("WebAssembly session", wasm, LOOP, 3).await;
+        in_session("WebAssembly session: the same loop", wasm, LOOP, 3).await;
     }
     many("native", &engine, &imported, sessions).await;
     #[cfg(feature = "wasm")]
