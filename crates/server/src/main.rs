@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(feature = "wasm")]
+use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,12 +46,9 @@ enum Command {
     #[cfg(feature = "wasm")]
     #[command(hide = true)]
     Python {
-        /// make or serve.
-        task: String,
-        /// The folder of packages.
-        packages: PathBuf,
-        /// The folder of what is made of them.
-        folder: PathBuf,
+        /// The task, and its paths.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
     },
 }
 
@@ -138,8 +137,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         return search::read_document(name);
     }
     #[cfg(feature = "wasm")]
-    if let Command::Python { task, packages, folder } = cli.command {
-        return python(&task, packages, folder);
+    if let Command::Python { arguments } = &cli.command {
+        return adjutant_sandbox::python::perform(arguments).map_err(anyhow::Error::msg);
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match cli.command {
@@ -153,18 +152,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Import(to) => runtime.block_on(serve::import(to.load()?, &to.project, &to.file)),
         Command::ReadDocument { name } => search::read_document(&name),
         #[cfg(feature = "wasm")]
-        Command::Python { task, packages, folder } => python(&task, packages, folder),
+        Command::Python { arguments } => {
+            adjutant_sandbox::python::perform(&arguments).map_err(anyhow::Error::msg)
+        }
     }
-}
-
-/// For a process of one thread that does nothing else.
-#[cfg(feature = "wasm")]
-fn python(task: &str, packages: PathBuf, folder: PathBuf) -> anyhow::Result<()> {
-    use adjutant_sandbox::python::{Task, perform};
-
-    let task =
-        if task == "make" { Task::Make { packages, folder } } else { Task::Serve { packages, folder } };
-    perform(task).map_err(anyhow::Error::msg)
 }
 
 fn start_log(filter: &str) -> anyhow::Result<()> {

@@ -336,6 +336,29 @@ def warm(modules):
     return faults
 
 
+def write_all(descriptor, data):
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def set_environment(**more):
+    os.environ.clear()
+    os.environ.update({"HOME": TEMPORARY, "TMPDIR": TEMPORARY, "LANG": "C.UTF-8", "TZ": "UTC"})
+    # There are no other processes to share work with.
+    os.environ.update({"MPLBACKEND": "Agg", "MPLCONFIGDIR": TEMPORARY, "JOBLIB_MULTIPROCESSING": "0"}, **more)
+
+
+def settle_in():
+    """Makes this interpreter what the code expects: where it is, what it can import, where it prints."""
+    sys.stdout = Stream("<stdout>")
+    sys.stderr = Stream("<stderr>")
+    sys.path.append(DATA)
+    site.addsitedir(PACKAGES)
+    site.setquit()
+    os.chdir(DATA)
+
+
 # The end of this program, without waiting for threads: one that is stopped on the way out may hold what the last of
 # them waits for. Kept, since the code may take names away.
 leave = os._exit

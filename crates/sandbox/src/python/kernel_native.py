@@ -32,9 +32,7 @@ class Channel:
         return getattr(self.writing, "now", False)
 
     def write(self, data):
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self.descriptor, view) :]
+        write_all(self.descriptor, data)
 
 
 def is_main_thread():
@@ -112,25 +110,6 @@ def limit(limits):
     os.nice(5)
 
 
-def set_environment():
-    threads = str(min(len(os.sched_getaffinity(0)), 4))
-    os.environ.clear()
-    os.environ.update(
-        {
-            "HOME": TEMPORARY,
-            "TMPDIR": TEMPORARY,
-            "LANG": "C.UTF-8",
-            "MPLBACKEND": "Agg",
-            "MPLCONFIGDIR": TEMPORARY,
-            # There are no other processes to share work with.
-            "JOBLIB_MULTIPROCESSING": "0",
-            "OMP_NUM_THREADS": threads,
-            "OPENBLAS_NUM_THREADS": threads,
-            "TZ": "UTC",
-        }
-    )
-
-
 def obey(source, inbox):
     """Reads commands. The end of them means that the server is gone, however it went."""
     files = Files()
@@ -172,12 +151,7 @@ def execute(inbox, console):
 def main(source, start):
     inbox = queue.SimpleQueue()
     sys.stdin = open(0)
-    sys.stdout = Stream("<stdout>")
-    sys.stderr = Stream("<stderr>")
-    sys.path.append(DATA)
-    site.addsitedir(PACKAGES)
-    site.setquit()
-    os.chdir(DATA)
+    settle_in()
     console = Console()
     faults = warm(start["modules"])
     console.take()
@@ -196,7 +170,8 @@ def begin():
     source = os.fdopen(commands, "rb", CHUNK_BYTES)
     start = json.loads(source.readline())
     limit(start["limits"])
-    set_environment()
+    threads = str(min(len(os.sched_getaffinity(0)), 4))
+    set_environment(OMP_NUM_THREADS=threads, OPENBLAS_NUM_THREADS=threads)
     return source, answers, start
 
 

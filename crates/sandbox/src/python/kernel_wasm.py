@@ -69,20 +69,8 @@ class CountedInterruption(Interruption):
         self.done = max(self.commands, self.done)
 
 
-def write_all(descriptor, data):
-    view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
 def is_main_thread():
     return True
-
-
-def set_environment():
-    os.environ.clear()
-    os.environ.update({"HOME": TEMPORARY, "TMPDIR": TEMPORARY, "LANG": "C.UTF-8", "MPLBACKEND": "Agg"})
-    os.environ.update({"MPLCONFIGDIR": TEMPORARY, "JOBLIB_MULTIPROCESSING": "0", "TZ": "UTC"})
 
 
 def begin_anew():
@@ -134,12 +122,7 @@ interruption = CountedInterruption()
 channel = Channel()
 printed = Printed()
 sys.stdin = io.StringIO()
-sys.stdout = Stream("<stdout>")
-sys.stderr = Stream("<stderr>")
-sys.path.append(DATA)
-site.addsitedir(PACKAGES)
-site.setquit()
-os.chdir(DATA)
+settle_in()
 faults = warm(modules)
 close_fonts()
 signal.signal(signal.SIGINT, interruption.handle)

@@ -33,7 +33,7 @@ pub use native::Native;
 pub use proof::{Unproven, prove};
 pub use session::{Ended, Interrupter, Lost, Output, Refused, RunLimits, Session};
 #[cfg(all(feature = "wasm", target_os = "linux"))]
-pub use wasm::{Task, Wasm, WasmSettings, perform};
+pub use wasm::{Wasm, WasmSettings, perform};
 
 /// How much a session may use. The kernel sees to it.
 #[derive(Clone, Copy, Debug)]

@@ -47,7 +47,7 @@ struct Shown {
 }
 
 const KERNEL: &str = concat!(include_str!("kernel.py"), include_str!("kernel_native.py"));
-pub(super) const PROBE: &str = include_str!("probe.py");
+pub(super) const PROBE: &str = concat!(include_str!("probe.py"), include_str!("probe_native.py"));
 const ABOUT: &str = include_str!("about.py");
 const ASKING: Duration = Duration::from_secs(30);
 

@@ -41,13 +41,17 @@ impl Sees {
 
 /// What attacks use.
 pub fn prelude(host: &Host) -> String {
-    format!("{}{}", host.names(), PRELUDE)
+    format!("{}{IMPORTS}{ACTIONS}", host.names())
 }
 
-const PRELUDE: &str = r#"
+const IMPORTS: &str = r#"
 import ctypes, errno, gc, io, mmap, os, resource, signal, socket, struct, subprocess, sys, threading, time, zipfile
 libc = ctypes.CDLL(None, use_errno=True)
+REFUSALS = (MemoryError, RuntimeError, ValueError)
+"#;
 
+/// How attacks say what came of them; `REFUSALS` are the exceptions that are none of the system's.
+pub const ACTIONS: &str = r#"
 def syscall(number, *arguments):
     ctypes.set_errno(0)
     answer = libc.syscall(*map(ctypes.c_long, (number, *arguments)))
@@ -58,7 +62,7 @@ def tried(function, *arguments):
         return f"done: {function(*arguments)!r}"
     except OSError as error:
         return errno.errorcode.get(error.errno, str(error))
-    except (MemoryError, RuntimeError, ValueError) as error:
+    except REFUSALS as error:
         return repr(error)
 
 def read(path):

@@ -1,14 +1,14 @@
 //! What the same attacks see in WebAssembly, where most of what they reach for does not exist; and some of its own.
 
 use super::host::Host;
-use super::table::{ATTACKS, Attack, Sees};
+use super::table::{ACTIONS, ATTACKS, Attack, Sees};
 
 /// What attacks use, as far as it is there.
 pub fn prelude(host: &Host) -> String {
-    format!("{}{}", host.names(), PRELUDE)
+    format!("{}{IMPORTS}{ACTIONS}", host.names())
 }
 
-const PRELUDE: &str = r#"
+const IMPORTS: &str = r#"
 class Missing:
     def __init__(self, name): self.name = name
     def __getattr__(self, name): raise RuntimeError(f'there is no {self.name}')
@@ -21,28 +21,7 @@ ctypes, errno, io, mmap, os, resource = map(use, ('ctypes', 'errno', 'io', 'mmap
 signal, socket, subprocess, sys = map(use, ('signal', 'socket', 'subprocess', 'sys'))
 threading, time, zipfile = map(use, ('threading', 'time', 'zipfile'))
 
-def syscall(number, *arguments):
-    ctypes.set_errno(0)
-    answer = libc.syscall(*map(ctypes.c_long, (number, *arguments)))
-    return errno.errorcode[ctypes.get_errno()] if answer == -1 else f"answered {answer}"
-
-def tried(function, *arguments):
-    try:
-        return f"done: {function(*arguments)!r}"
-    except OSError as error:
-        return errno.errorcode.get(error.errno, str(error))
-    except (AttributeError, ImportError, MemoryError, RuntimeError, ValueError) as error:
-        return repr(error)
-
-def read(path):
-    return tried(lambda: open(path, "rb").read(100))
-
-def barred(function, *arguments):
-    seen = tried(function, *arguments)
-    return "barred" if seen in ("EACCES", "EBUSY", "EPERM", "EROFS") else seen
-
-def write(path):
-    return barred(lambda: open(path, "ab").write(b"x"))
+REFUSALS = (AttributeError, ImportError, MemoryError, RuntimeError, ValueError)
 "#;
 
 /// All attacks, each with what it sees here.

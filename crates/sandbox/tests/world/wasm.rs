@@ -19,13 +19,14 @@ pub async fn world(folder: TempDir, named: fn(&Path) -> PathBuf) -> World {
     let alone = File::create(shared.join("wasm.lock")).expect("it is made");
     alone.lock().expect("it is locked");
     // Under a name in this folder, by which the processes of this world are found.
-    let packages = folder.path().join("packages");
-    std::os::unix::fs::symlink(fetched(shared), &packages).expect("it is made");
+    let made = folder.path().join("made");
+    std::fs::create_dir_all(shared.join("wasm-made")).expect("it is made");
+    std::os::unix::fs::symlink(shared.join("wasm-made"), &made).expect("it is made");
     let settings = WasmSettings {
         program: named(Path::new(env!("CARGO_BIN_EXE_adjutant-python"))),
         arguments: Vec::new(),
-        packages: named(&packages),
-        folder: named(&shared.join("wasm-made")),
+        packages: named(&fetched(shared)),
+        folder: named(&made),
         limits: LIMITS,
     };
     let engine = Wasm::new(settings, &mut |_| ()).await.expect("it can be made");

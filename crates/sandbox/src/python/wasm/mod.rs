@@ -39,7 +39,7 @@ use pack::Pack;
 /// What sessions in WebAssembly are made of.
 #[derive(Clone, Debug)]
 pub struct WasmSettings {
-    /// A program that does what [`perform`] does with the task that follows these arguments.
+    /// A program that does what [`perform`] does with what follows these arguments.
     pub program: PathBuf,
     /// Its first arguments.
     pub arguments: Vec<OsString>,
@@ -52,42 +52,30 @@ pub struct WasmSettings {
     pub limits: SessionLimits,
 }
 
-/// What a process of this engine is for.
-#[derive(Clone, Debug)]
-pub enum Task {
-    /// Makes what sessions begin with, and says line by line what it does.
-    Make {
-        /// As in [`WasmSettings`].
-        packages: PathBuf,
-        /// As in [`WasmSettings`].
-        folder: PathBuf,
-    },
-    /// Is a session, as its standard input and output say.
-    Serve {
-        /// As in [`WasmSettings`].
-        packages: PathBuf,
-        /// As in [`WasmSettings`].
-        folder: PathBuf,
-    },
-}
+/// What the first argument of a process says it is for.
+const MAKE: &str = "make";
+const SERVE: &str = "serve";
 
-/// Does a task. A session ends the process itself when it has begun.
+/// What a process of this engine does, as the arguments say that it was started with: it makes what sessions begin with
+/// and says line by line what it does, or it is a session. That ends the process itself when it has begun.
 ///
 /// # Errors
 /// In words, where it cannot be done.
-pub fn perform(task: Task) -> Result<(), String> {
-    match task {
-        Task::Make { packages, folder } => {
+pub fn perform(arguments: &[OsString]) -> Result<(), String> {
+    let task = arguments.first().and_then(|task| task.to_str());
+    let paths: Vec<PathBuf> = arguments.iter().skip(1).map(PathBuf::from).collect();
+    match (task, paths.as_slice()) {
+        (Some(MAKE), [packages, folder]) => {
             let mut say = |what: &str| {
                 // Who listens may have gone; the work is done all the same.
                 let _ = writeln!(std::io::stdout(), "{what}");
             };
-            Pack::of(&packages, &folder).and_then(|pack| pack.make(&packages, &mut say)).map_err(in_words)
+            Pack::of(packages, folder).and_then(|pack| pack.make(packages, &mut say)).map_err(in_words)
         }
-        Task::Serve { packages, folder } => {
-            let pack = Pack::of(&packages, &folder).map_err(in_words)?;
-            serve::serve(pack)
+        (Some(SERVE), [module, memory, files]) => {
+            serve::serve(Pack { module: module.clone(), memory: memory.clone(), files: files.clone() })
         }
+        _ => Err("a process of Python in WebAssembly was told to do what it cannot".to_owned()),
     }
 }
 
@@ -98,10 +86,11 @@ fn in_words(error: Box<dyn std::error::Error + Send + Sync>) -> String {
 /// The engine.
 pub struct Wasm {
     settings: WasmSettings,
+    pack: Pack,
     spawner: Spawner,
 }
 
-pub(super) const PROBE: &str = include_str!("../probe_wasm.py");
+pub(super) const PROBE: &str = concat!(include_str!("../probe.py"), include_str!("../probe_wasm.py"));
 
 /// What a child says when it fails.
 const MOST_SAID: u64 = 4096;
@@ -118,10 +107,10 @@ impl Wasm {
         for path in [&mut settings.program, &mut settings.packages, &mut settings.folder] {
             *path = absolute(path)?;
         }
-        let wasm = Self { settings, spawner: Spawner::new() };
-        let WasmSettings { packages, folder, .. } = &wasm.settings;
-        let pack = Pack::of(packages, folder).map_err(|error| Unstarted(in_words(error)))?;
-        if !pack.is_made() {
+        let pack = Pack::of(&settings.packages, &settings.folder);
+        let pack = pack.map_err(|error| Unstarted(in_words(error)))?;
+        let wasm = Self { settings, pack, spawner: Spawner::new() };
+        if !wasm.pack.is_made() {
             // In a process of its own: compiling takes more memory than the server ever does.
             wasm.make(say).await?;
         }
@@ -129,7 +118,7 @@ impl Wasm {
     }
 
     async fn make(&self, say: &mut (dyn FnMut(&str) + Send)) -> Result<(), Unstarted> {
-        let mut command = self.command("make");
+        let mut command = self.command(MAKE, [&self.settings.packages, &self.settings.folder]);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let failed = |error: std::io::Error| Unstarted(format!("Python could not be compiled: {error}"));
         let mut child = command.spawn().map_err(failed)?;
@@ -150,10 +139,9 @@ impl Wasm {
         Err(Unstarted(format!("Python could not be compiled ({status}): {}", shown(&said))))
     }
 
-    fn command(&self, task: &str) -> Command {
-        let WasmSettings { program, arguments, packages, folder, .. } = &self.settings;
-        let mut command = Command::new(program);
-        command.arg0("adjutant").args(arguments).arg(task).arg(packages).arg(folder).env_clear();
+    fn command<const N: usize>(&self, task: &str, paths: [&PathBuf; N]) -> Command {
+        let mut command = Command::new(&self.settings.program);
+        command.arg0("adjutant").args(&self.settings.arguments).arg(task).args(paths).env_clear();
         command
     }
 
@@ -167,7 +155,9 @@ impl Wasm {
 impl Engine for Wasm {
     /// All sessions have the same modules imported, whichever are asked for.
     fn start<'a>(&'a self, _modules: &'a [String]) -> Starting<'a> {
-        Box::pin(self.spawner.start(self.command("serve"), self.first_line(), &GUEST))
+        let Pack { module, memory, files } = &self.pack;
+        let command = self.command(SERVE, [module, memory, files]);
+        Box::pin(self.spawner.start(command, self.first_line(), &GUEST))
     }
 
     fn probe(&self) -> &'static str {

@@ -39,9 +39,9 @@ const IMPORTED: &str = "['numpy', 'pandas', 'matplotlib']";
 
 /// What sessions begin with.
 pub(super) struct Pack {
-    module: PathBuf,
-    memory: PathBuf,
-    files: PathBuf,
+    pub(super) module: PathBuf,
+    pub(super) memory: PathBuf,
+    pub(super) files: PathBuf,
 }
 
 /// What lies where in the file of files.

@@ -68,8 +68,8 @@ impl Setup {
         match self.config.engine {
             CodeEngine::Off | CodeEngine::Native => self.native(listener).await,
             CodeEngine::Wasm => wasm::engine(&self.wasm_settings(), listener).await,
-            CodeEngine::Auto => match self.proven(self.folder.clone(), None).await {
-                Ok(_) => self.native(listener).await,
+            CodeEngine::Auto => match self.native(listener).await {
+                Ok(engine) => Ok(engine),
                 Err(fault) => {
                     tracing::info!("code is run by WebAssembly, and not natively: {fault:#}");
                     let engine = wasm::engine(&self.wasm_settings(), listener).await;
