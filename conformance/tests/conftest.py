@@ -243,3 +243,15 @@ def engine(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def code_settings(engine: str) -> dict[str, str]:
     return {**code.SETTINGS, "ADJUTANT_CODE_INTERPRETER_ENGINE": engine}
+
+
+@pytest.fixture
+def projects(servers: Servers, db: str, ledger: Ledger) -> tuple[httpx.Client, httpx.Client]:
+    """Clients of two projects of one server."""
+    names = ("one", "two")
+    config = "".join(
+        f'[[keys]]\nkey = "key-of-{name}-project"\nproject = "{name}"\n' for name in names
+    )
+    server = servers.new(db, config=config)
+    one, two = (http_client(server.base_url, ledger, f"key-of-{name}-project") for name in names)
+    return one, two

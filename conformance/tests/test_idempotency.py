@@ -151,15 +151,9 @@ def test_streams_know_no_keys(http: httpx.Client, story: Story, key: str) -> Non
 
 
 def test_each_project_has_keys_of_its_own(
-    servers: Any, db: str, ledger: Ledger, key: str
+    projects: tuple[httpx.Client, httpx.Client], key: str
 ) -> None:
-    config = "".join(
-        f'[[keys]]\nkey = "key-of-{name}-project"\nproject = "{name}"\n' for name in ("one", "two")
-    )
-    server = servers.new(db, config=config)
-    one, two = (
-        http_client(server.base_url, ledger, f"key-of-{name}-project") for name in ("one", "two")
-    )
+    one, two = projects
     first = post(one, key, "/threads", {"metadata": {"of": "one"}})
     other = post(two, key, "/threads", {"metadata": {"of": "two"}})
     assert (first.status_code, other.status_code) == (200, 200)

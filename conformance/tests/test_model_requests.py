@@ -145,15 +145,9 @@ def test_a_run_that_another_process_takes_up_keeps_them_on(
 
 
 def test_they_go_with_their_thread_and_belong_to_their_project(
-    servers: Any, db: str, ledger: Ledger, model: Model
+    projects: tuple[httpx.Client, httpx.Client], model: Model
 ) -> None:
-    config = "".join(
-        f'[[keys]]\nkey = "key-of-{name}-project"\nproject = "{name}"\n' for name in ("one", "two")
-    )
-    server = servers.new(db, config=config)
-    one, two = (
-        http_client(server.base_url, ledger, f"key-of-{name}-project") for name in ("one", "two")
-    )
+    one, two = projects
     model.says("Hello.")
     assistant = one.post("/assistants", json={"model": model.name}).json()["id"]
     thread = {"messages": [{"role": "user", "content": "Hi"}]}

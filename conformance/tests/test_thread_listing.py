@@ -165,15 +165,9 @@ def test_azures_door_leads_there_too(http: httpx.Client, label: str) -> None:
 
 
 def test_no_project_sees_anothers_threads(
-    servers: Any, db: str, ledger: Ledger, label: str
+    projects: tuple[httpx.Client, httpx.Client], label: str
 ) -> None:
-    config = "".join(
-        f'[[keys]]\nkey = "key-of-{name}-project"\nproject = "{name}"\n' for name in ("one", "two")
-    )
-    server = servers.new(db, config=config)
-    one, two = (
-        http_client(server.base_url, ledger, f"key-of-{name}-project") for name in ("one", "two")
-    )
+    one, two = projects
     thread = make(one, label=label)
     assert found(one, label=label) == [thread]
     assert found(two, label=label) == found(two) == []
