@@ -1,6 +1,6 @@
 import { ActionIcon, Menu, useMantineColorScheme } from "@mantine/core"
 import { IconCheck, IconDeviceDesktop, IconLanguage, IconMoon, IconSun } from "@tabler/icons-react"
-import { useState } from "react"
+import { type ReactNode, useState } from "react"
 import { useTranslation } from "react-i18next"
 import { chooseLanguage, chosenLanguage, type LanguageChoice } from "./language"
 
@@ -12,34 +12,21 @@ export function ThemeMenu() {
   const { colorScheme, setColorScheme } = useMantineColorScheme()
   const Current = THEMES[colorScheme]
   return (
-    <Menu position="top-start">
-      <Menu.Target>
-        <ActionIcon
-          variant="subtle"
-          color="gray"
-          size="lg"
-          aria-label={t("theme.label")}
-          title={t("theme.label")}
-        >
-          <Current size={18} stroke={1.6} />
-        </ActionIcon>
-      </Menu.Target>
-      <Menu.Dropdown aria-label={t("theme.label")}>
-        {(["light", "dark", "auto"] as const).map((theme) => {
-          const Picture = THEMES[theme]
-          return (
-            <Menu.Item
-              key={theme}
-              leftSection={<Picture size={16} stroke={1.6} />}
-              rightSection={<Tick shown={theme === colorScheme} />}
-              onClick={() => setColorScheme(theme)}
-            >
-              {t(`theme.${theme}`)}
-            </Menu.Item>
-          )
-        })}
-      </Menu.Dropdown>
-    </Menu>
+    <Choice label={t("theme.label")} picture={<Current size={18} stroke={1.6} />}>
+      {(["light", "dark", "auto"] as const).map((theme) => {
+        const Picture = THEMES[theme]
+        return (
+          <Menu.Item
+            key={theme}
+            leftSection={<Picture size={16} stroke={1.6} />}
+            rightSection={<Tick shown={theme === colorScheme} />}
+            onClick={() => setColorScheme(theme)}
+          >
+            {t(`theme.${theme}`)}
+          </Menu.Item>
+        )
+      })}
+    </Choice>
   )
 }
 
@@ -53,30 +40,31 @@ export function LanguageMenu() {
   }
 
   return (
+    <Choice label={t("language.label")} picture={<IconLanguage size={18} stroke={1.6} />}>
+      {LANGUAGES.map((language) => (
+        <Menu.Item
+          key={language}
+          lang={language === "auto" ? undefined : language}
+          rightSection={<Tick shown={language === choice} />}
+          onClick={() => choose(language)}
+        >
+          {t(`language.${language}`)}
+        </Menu.Item>
+      ))}
+    </Choice>
+  )
+}
+
+/** A button that opens a menu of what can be chosen. */
+function Choice({ label, picture, children }: { label: string; picture: ReactNode; children: ReactNode }) {
+  return (
     <Menu position="top-start">
       <Menu.Target>
-        <ActionIcon
-          variant="subtle"
-          color="gray"
-          size="lg"
-          aria-label={t("language.label")}
-          title={t("language.label")}
-        >
-          <IconLanguage size={18} stroke={1.6} />
+        <ActionIcon variant="subtle" color="gray" size="lg" aria-label={label} title={label}>
+          {picture}
         </ActionIcon>
       </Menu.Target>
-      <Menu.Dropdown aria-label={t("language.label")}>
-        {LANGUAGES.map((language) => (
-          <Menu.Item
-            key={language}
-            lang={language === "auto" ? undefined : language}
-            rightSection={<Tick shown={language === choice} />}
-            onClick={() => choose(language)}
-          >
-            {t(`language.${language}`)}
-          </Menu.Item>
-        ))}
-      </Menu.Dropdown>
+      <Menu.Dropdown aria-label={label}>{children}</Menu.Dropdown>
     </Menu>
   )
 }

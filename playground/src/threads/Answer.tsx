@@ -1,9 +1,10 @@
-import { ActionIcon, CopyButton, Group, Loader, Stack, Text, Tooltip } from "@mantine/core"
-import { IconCheck, IconCopy, IconListSearch, IconRefresh } from "@tabler/icons-react"
+import { ActionIcon, Group, Loader, Stack, Text, Tooltip } from "@mantine/core"
+import { IconListSearch, IconRefresh } from "@tabler/icons-react"
 import { useMemo } from "react"
 import { useTranslation } from "react-i18next"
 import classes from "./Answer.module.css"
 import { Call } from "./Calls"
+import { CopyText } from "./CopyText"
 import { type Part, textOf } from "./entries"
 import { FunctionForm } from "./FunctionForm"
 import type { Run, RunStep } from "./objects"
@@ -115,17 +116,7 @@ function Actions({ run, parts, onAgain, onInspect }: Props) {
     .trim()
   return (
     <Group gap={2} className={classes.actions ?? ""}>
-      {text && (
-        <CopyButton value={text}>
-          {({ copied, copy }) => (
-            <Tooltip label={copied ? t("conversation.copied") : t("conversation.copy")}>
-              <ActionIcon variant="subtle" color="gray" onClick={copy} aria-label={t("conversation.copy")}>
-                {copied ? <IconCheck size={16} /> : <IconCopy size={16} stroke={1.6} />}
-              </ActionIcon>
-            </Tooltip>
-          )}
-        </CopyButton>
-      )}
+      {text && <CopyText text={text} />}
       {/* A run that ended otherwise offers this where it says so. */}
       {onAgain && run.status === "completed" && (
         <Tooltip label={t("conversation.again")}>

@@ -1,7 +1,8 @@
-import { ActionIcon, Anchor, Button, CopyButton, Group, Stack, Text, Textarea, Tooltip } from "@mantine/core"
-import { IconCheck, IconCopy, IconPencil } from "@tabler/icons-react"
+import { ActionIcon, Anchor, Button, Group, Stack, Text, Textarea, Tooltip } from "@mantine/core"
+import { IconPencil } from "@tabler/icons-react"
 import { type FormEvent, useState } from "react"
 import { useTranslation } from "react-i18next"
+import { CopyText } from "./CopyText"
 import { textOf } from "./entries"
 import { FileName, Picture } from "./FileViews"
 import { isSendKey } from "./keys"
@@ -48,15 +49,7 @@ function Actions({ text, onEdit }: { text: string; onEdit: (() => void) | null }
   const { t } = useTranslation("threads")
   return (
     <Group gap={2} wrap="nowrap" className={classes.actions ?? ""}>
-      <CopyButton value={text}>
-        {({ copied, copy }) => (
-          <Tooltip label={copied ? t("conversation.copied") : t("conversation.copy")}>
-            <ActionIcon variant="subtle" color="gray" onClick={copy} aria-label={t("conversation.copy")}>
-              {copied ? <IconCheck size={16} /> : <IconCopy size={16} stroke={1.6} />}
-            </ActionIcon>
-          </Tooltip>
-        )}
-      </CopyButton>
+      <CopyText text={text} />
       {onEdit && (
         <Tooltip label={t("conversation.edit")}>
           <ActionIcon variant="subtle" color="gray" onClick={onEdit} aria-label={t("conversation.edit")}>

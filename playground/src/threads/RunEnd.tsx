@@ -1,5 +1,6 @@
 import { Alert, Button, Group, Stack, Text } from "@mantine/core"
 import { IconAlertTriangle, IconPlayerStop } from "@tabler/icons-react"
+import type { ReactNode } from "react"
 import { useTranslation } from "react-i18next"
 import type { Run } from "./objects"
 
@@ -33,31 +34,17 @@ export function RunEnd({ run, onAgain }: { run: Run; onAgain: (() => void) | nul
       )
     case "incomplete":
       return (
-        <Alert
-          variant="default"
-          color="yellow"
-          icon={<IconAlertTriangle aria-hidden />}
-          title={t("run.incomplete")}
-        >
-          <Stack gap="xs" align="flex-start">
-            <Text size="sm">{t(`run.${run.incomplete_details?.reason ?? "other"}`)}</Text>
-            {again}
-          </Stack>
-        </Alert>
+        <Warning title={t("run.incomplete")}>
+          <Text size="sm">{t(`run.${run.incomplete_details?.reason ?? "other"}`)}</Text>
+          {again}
+        </Warning>
       )
     case "expired":
       return (
-        <Alert
-          variant="default"
-          color="yellow"
-          icon={<IconAlertTriangle aria-hidden />}
-          title={t("run.expired")}
-        >
-          <Stack gap="xs" align="flex-start">
-            <Text size="sm">{t("run.expiredText")}</Text>
-            {again}
-          </Stack>
-        </Alert>
+        <Warning title={t("run.expired")}>
+          <Text size="sm">{t("run.expiredText")}</Text>
+          {again}
+        </Warning>
       )
     case "cancelled":
       return (
@@ -74,4 +61,14 @@ export function RunEnd({ run, onAgain }: { run: Run; onAgain: (() => void) | nul
     case "completed":
       return null
   }
+}
+
+function Warning({ title, children }: { title: string; children: ReactNode }) {
+  return (
+    <Alert variant="default" color="yellow" icon={<IconAlertTriangle aria-hidden />} title={title}>
+      <Stack gap="xs" align="flex-start">
+        {children}
+      </Stack>
+    </Alert>
+  )
 }
