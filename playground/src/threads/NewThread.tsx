@@ -62,14 +62,16 @@ export function NewThread({ assistant: usual }: { assistant: string | null }) {
       head={
         <header className={headClasses.head}>
           <BackToList to="/threads" />
-          <Text component="h1" fw={600} className={headClasses.name ?? ""}>
-            {t("list.new")}
-          </Text>
-          <AssistantSelect
-            assistants={assistants ?? []}
-            chosen={assistant?.id ?? null}
-            onChoose={choice.choose}
-          />
+          <div className={headClasses.names}>
+            <Text component="h1" fw={600} className={headClasses.name ?? ""}>
+              {t("list.new")}
+            </Text>
+            <AssistantSelect
+              assistants={assistants ?? []}
+              chosen={assistant?.id ?? null}
+              onChoose={choice.choose}
+            />
+          </div>
         </header>
       }
       choice={choice}

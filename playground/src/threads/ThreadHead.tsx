@@ -28,14 +28,16 @@ export function ThreadHead({ thread, name, choice, isInspected, onInspector }: P
   return (
     <header className={classes.head}>
       <BackToList to="/threads" />
-      <Text component="h1" fw={600} truncate className={classes.name ?? ""}>
-        {name || t("list.untitled")}
-      </Text>
-      <AssistantSelect
-        assistants={choice.assistants ?? []}
-        chosen={choice.assistant?.id ?? null}
-        onChoose={choice.choose}
-      />
+      <div className={classes.names}>
+        <Text component="h1" fw={600} truncate className={classes.name ?? ""} title={name}>
+          {name || t("list.untitled")}
+        </Text>
+        <AssistantSelect
+          assistants={choice.assistants ?? []}
+          chosen={choice.assistant?.id ?? null}
+          onChoose={choice.choose}
+        />
+      </div>
       <Group gap={2} wrap="nowrap">
         <Tooltip label={t("head.inspector")}>
           <ActionIcon
