@@ -29,6 +29,9 @@ const dark: MantineColorsTuple = [
 const sans =
   '"Inter Variable", "Pretendard", -apple-system, "Apple SD Gothic Neo", "Segoe UI", "Malgun Gothic", "Noto Sans KR", "Noto Sans CJK KR", sans-serif'
 
+// A dialog's head is a <header> outside of the page's own parts, and as such would be a second banner.
+const NO_BANNER = { header: { role: "presentation" } }
+
 export const theme = createTheme({
   colors: { iris, dark },
   primaryColor: "iris",
@@ -44,8 +47,14 @@ export const theme = createTheme({
   components: {
     Badge: { defaultProps: { tt: "none", fw: 550 } },
     Tooltip: { defaultProps: { openDelay: 300, withArrow: true } },
-    Modal: { defaultProps: { centered: true }, styles: { title: { fontWeight: 600 } } },
-    Drawer: { styles: { title: { fontWeight: 600, overflowWrap: "anywhere" } } },
+    Modal: {
+      defaultProps: { centered: true, attributes: NO_BANNER },
+      styles: { title: { fontWeight: 600 } },
+    },
+    Drawer: {
+      defaultProps: { attributes: NO_BANNER },
+      styles: { title: { fontWeight: 600, overflowWrap: "anywhere" } },
+    },
   },
 })
 

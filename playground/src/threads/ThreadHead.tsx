@@ -2,10 +2,11 @@ import { ActionIcon, Button, Group, Menu, Modal, Stack, Text, TextInput, Tooltip
 import { useClipboard, useDisclosure } from "@mantine/hooks"
 import { notifications } from "@mantine/notifications"
 import { IconDots, IconLayoutSidebarRight, IconLink, IconPencil, IconTrash } from "@tabler/icons-react"
-import { type FormEvent, useState } from "react"
+import { type FormEvent, useRef, useState } from "react"
 import { useTranslation } from "react-i18next"
 import { useNavigate } from "react-router"
 import { confirmDeletion } from "../app/confirm"
+import { keyboardOwner } from "../app/focus"
 import { BackToList } from "../app/MasterDetail"
 import { notifyFault } from "../app/notify"
 import { AssistantSelect } from "./AssistantSelect"
@@ -63,6 +64,12 @@ function Actions({ thread }: { thread: Thread }) {
   const clipboard = useClipboard()
   const deleteThread = useDeleteThread()
   const [isNaming, naming] = useDisclosure()
+  const giveBack = useRef(() => {})
+
+  function openNaming() {
+    giveBack.current = keyboardOwner()
+    naming.open()
+  }
 
   function copyLink() {
     clipboard.copy(`${location.origin}/threads/${thread.id}`)
@@ -89,7 +96,7 @@ function Actions({ thread }: { thread: Thread }) {
           </ActionIcon>
         </Menu.Target>
         <Menu.Dropdown aria-label={t("head.actions")}>
-          <Menu.Item leftSection={<IconPencil size={16} stroke={1.6} />} onClick={naming.open}>
+          <Menu.Item leftSection={<IconPencil size={16} stroke={1.6} />} onClick={openNaming}>
             {t("head.rename")}
           </Menu.Item>
           <Menu.Item leftSection={<IconLink size={16} stroke={1.6} />} onClick={copyLink}>
@@ -100,7 +107,12 @@ function Actions({ thread }: { thread: Thread }) {
           </Menu.Item>
         </Menu.Dropdown>
       </Menu>
-      <Modal opened={isNaming} onClose={naming.close} title={t("head.rename")}>
+      <Modal
+        opened={isNaming}
+        onClose={naming.close}
+        onExitTransitionEnd={() => giveBack.current()}
+        title={t("head.rename")}
+      >
         <Naming thread={thread} onDone={naming.close} />
       </Modal>
     </>
