@@ -1,7 +1,8 @@
 // Talking: what streams, what fails, what a model may not do, and keys that only end a syllable.
 import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
-import { answer, api, assistantWith, letTheModelGoOn, say, screenshot, visit } from './browser.mjs';
+import { answer, api, assistantWith, letTheModelGoOn, SERVER, say, screenshot, visit } from './browser.mjs';
 
 async function chat(t, options = {}) {
   const assistant = await assistantWith({ name: 'Talker' });
@@ -39,6 +40,29 @@ test('a failure is told in words, with a way on', async (t) => {
   await screenshot(page, 'failed-run');
   await page.getByRole('button', { name: 'Answer again' }).first().click();
   await page.getByText('Well again.').waitFor();
+});
+
+test('a known failure is told in the language of the page, and in the words of the server', async (t) => {
+  const korean = new URL('../../playground/src/messages/ko/app.json', import.meta.url);
+  const { reason } = JSON.parse(await readFile(korean, 'utf8')).errors;
+  const assistant = await assistantWith({ name: 'Talker' });
+  const page = await visit(t, `/threads?assistant=${assistant.id}`, { locale: 'ko-KR' });
+  await page.getByLabel('메시지', { exact: true }).fill('Be refused.');
+  await page.locator('button[aria-label="보내기"]:enabled').click();
+  await page.getByText(reason.modelKey).waitFor();
+  await page.getByText('No such key').waitFor();
+  await screenshot(page, 'failed-run-ko');
+
+  const form = new FormData();
+  form.append('purpose', 'assistants');
+  form.append('file', new Blob([new Uint8Array(64)]), 'song.mp3');
+  const file = await (await fetch(`${SERVER}/v1/files`, { method: 'POST', body: form })).json();
+  const store = await api('POST', '/vector_stores', { name: 'Songs', file_ids: [file.id] });
+  await page.goto(`${SERVER}/vector-stores/${store.id}`);
+
+  await page.getByText(reason.fileUnsupported).waitFor();
+  await page.getByText('The file type is not supported.').waitFor();
+  await screenshot(page, 'unsupported-file-ko');
 });
 
 test('a server that is gone is said to be', async (t) => {

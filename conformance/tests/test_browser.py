@@ -24,6 +24,8 @@ TESTS = sorted(BROWSER.glob("*.test.mjs"))
 KEY = "right-key-number-one"
 
 PLOT = "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nplt.show()"
+REPORT = """with open("/mnt/data/report.csv", "w") as report:
+    report.write("lamp,price\\n1,9\\n")"""
 ATTACK = """# Hello
 
 ![a picture](https://attacker.example/pixel.png) <img src=x onerror="window.ran = true">
@@ -66,6 +68,14 @@ class Talker:
                 return Answer(tool_calls=(Call("get_weather", where),))
             case "Draw it.":
                 return Answer(tool_calls=(Call("code_interpreter", {"code": PLOT}),))
+            case "Make a file.":
+                return Answer(tool_calls=(Call("code_interpreter", {"code": REPORT}),))
+            case "What grows on the moon?":
+                return Answer(tool_calls=(Call("file_search", {"queries": ["moon grows"]}),))
+            case "Look.":
+                parts = seen.messages[-1]["content"]
+                shown = [part for part in parts if part["type"] == "image_url"]
+                return Answer((f"I see {len(shown)} picture.",))
             case "Slowly.":
                 self._gates.append(Gate())
                 return Answer(("The first half ", self._gates[-1], "and the second."))
@@ -73,6 +83,8 @@ class Talker:
                 for gate in self._gates:
                     gate.open()
                 return Answer(("I do.",))
+            case "Be refused.":
+                return Failure(401, "No such key.")
             case "Fail." if not self._has_failed:
                 self._has_failed = True
                 return Failure(400, "The scripted model is unwell.")
@@ -90,6 +102,13 @@ class Talker:
                 return Answer(("Within 30 days", "[", "1", "]", "."))
             case "What is the weather in Oslo?":
                 return Answer((f"It is {seen.said[-1][1]} there.",))
+            case "What grows on the moon?":
+                found = "moonflowers" in seen.said[-1][1]
+                return Answer(
+                    ("Moonflowers grow there", "[", "1", "]", ".") if found else ("Nothing.",)
+                )
+            case "Make a file.":
+                return Answer(("Here it is: [the report](sandbox:/mnt/data/report.csv)",))
         return Answer(("Here is ", "the figure."))
 
 
@@ -106,14 +125,15 @@ def talker() -> Iterator[ScriptedUpstream]:
 @pytest.mark.parametrize("test", TESTS, ids=[test.name for test in TESTS])
 def test_browser(servers: Any, talker: ScriptedUpstream, test: Path) -> None:
     """Each file is run by Node's own test runner, with servers where nobody was before."""
-    needs_code = "first_visit" in test.name
+    needs_code = test.name in {"first_visit.test.mjs", "attachments.test.mjs"}
     server = servers.new(
         "sqlite",
         upstream=talker.base_url,
         settings=code.SETTINGS if needs_code else None,
         start_seconds=code.INSTALLING_SECONDS,
     )
-    guarded = servers.new("sqlite", upstream=talker.base_url, settings={"ADJUTANT_API_KEYS": KEY})
+    settings = {"ADJUTANT_API_KEYS": KEY, "ADJUTANT_DOWNLOAD_UPLOADS": "true"}
+    guarded = servers.new("sqlite", upstream=talker.base_url, settings=settings)
     korean = ROOT / "playground/src/messages/ko/app.json"
     navigation = json.loads(korean.read_text())["navigation"]
     environment = {

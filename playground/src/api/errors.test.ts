@@ -32,6 +32,7 @@ describe("what went wrong", () => {
   it("is told in the server's words, without the status before them", () => {
     expect(answered(400, "Invalid 'name'.")).toEqual({
       kind: "refused",
+      reason: null,
       detail: "Invalid 'name'.",
       param: "name",
       requestId: "req_1",

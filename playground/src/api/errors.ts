@@ -1,8 +1,11 @@
 import { APIConnectionError, APIConnectionTimeoutError, APIError, APIUserAbortError } from "openai"
+import { type Reason, reasonOf } from "./reasons"
 
 /** What went wrong, in a form that any language can put into words. */
 export interface Fault {
   kind: FaultKind
+  /** What more is known of it than its kind. */
+  reason: Reason | null
   /** The server's own words, where it gave any. They are English. */
   detail: string | null
   /** The parameter that the server objects to, as it names it. */
@@ -36,6 +39,7 @@ export function faultOf(error: unknown): Fault {
   if (error instanceof APIError) {
     return {
       kind: kindOfStatus(error.status),
+      reason: reasonOf(error.code, wordsOf(error)),
       detail: wordsOf(error),
       param: error.param ?? null,
       requestId: error.requestID ?? null,
@@ -45,7 +49,7 @@ export function faultOf(error: unknown): Fault {
 }
 
 function plain(kind: FaultKind): Fault {
-  return { kind, detail: null, param: null, requestId: null }
+  return { kind, reason: null, detail: null, param: null, requestId: null }
 }
 
 // A stream that fails in its middle has no status any more: its HTTP answer was 200.

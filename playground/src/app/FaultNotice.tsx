@@ -2,6 +2,7 @@ import { Alert, Button, Group, Stack, Text } from "@mantine/core"
 import { IconAlertTriangle } from "@tabler/icons-react"
 import { useTranslation } from "react-i18next"
 import { faultOf, isWorthRetrying } from "../api/errors"
+import { ServerWords } from "./FaultWords"
 
 /** Says what went wrong, what the server said about it, and what can be done. */
 export function FaultNotice({ error, onRetry }: { error: unknown; onRetry?: (() => void) | undefined }) {
@@ -16,12 +17,15 @@ export function FaultNotice({ error, onRetry }: { error: unknown; onRetry?: (() 
       title={t(`errors.title.${fault.kind}`)}
     >
       <Stack gap="xs">
-        {fault.detail && (
+        {fault.detail && !fault.reason && (
           <Text size="sm" lang="en" style={{ overflowWrap: "anywhere" }}>
             {fault.detail}
           </Text>
         )}
-        <Text size="sm">{t(`errors.text.${fault.kind}`)}</Text>
+        <Text size="sm">
+          {fault.reason ? t(`errors.reason.${fault.reason}`) : t(`errors.text.${fault.kind}`)}
+        </Text>
+        {fault.detail && fault.reason && <ServerWords>{fault.detail}</ServerWords>}
         {fault.requestId && (
           <Text size="xs" ff="monospace">
             {t("errors.requestId", { id: fault.requestId })}

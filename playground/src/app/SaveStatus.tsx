@@ -3,10 +3,12 @@ import { IconAlertTriangle, IconCheck } from "@tabler/icons-react"
 import { useTranslation } from "react-i18next"
 import { faultOf } from "../api/errors"
 import type { Saving } from "./autosave"
+import { useFaultWords } from "./FaultWords"
 
 /** Says plainly whether what is on the screen is on the server. */
 export function SaveStatus({ saving, onRetry }: { saving: Saving; onRetry: () => void }) {
   const { t } = useTranslation()
+  const words = useFaultWords()
   switch (saving.state) {
     case "saved":
       return (
@@ -24,17 +26,15 @@ export function SaveStatus({ saving, onRetry }: { saving: Saving; onRetry: () =>
       )
     case "blocked":
       return <NotSaved why={saving.problem} />
-    case "failed": {
-      const fault = faultOf(saving.error)
+    case "failed":
       return (
         <Group gap="xs" wrap="nowrap">
-          <NotSaved why={fault.detail ?? t(`errors.title.${fault.kind}`)} />
+          <NotSaved why={words(faultOf(saving.error))} />
           <Button size="compact-xs" variant="default" onClick={onRetry} flex="none">
             {t("actions.retry")}
           </Button>
         </Group>
       )
-    }
   }
 }
 

@@ -8,6 +8,8 @@ export function notifyFault(error: unknown): void {
   notifications.show({
     color: "red",
     title: i18next.t(`app:errors.title.${fault.kind}`),
-    message: fault.detail ?? i18next.t(`app:errors.text.${fault.kind}`),
+    message: fault.reason
+      ? i18next.t(`app:errors.reason.${fault.reason}`)
+      : (fault.detail ?? i18next.t(`app:errors.text.${fault.kind}`)),
   })
 }

@@ -1,6 +1,7 @@
 import { Button, CloseButton, Group, Progress, Stack, Text } from "@mantine/core"
 import { useTranslation } from "react-i18next"
 import { faultOf } from "../api/errors"
+import { SmallFault } from "../app/FaultWords"
 import type { Uploading } from "./useUploads"
 
 interface Props {
@@ -50,9 +51,7 @@ function UploadRow({ upload, onStop, onRetry }: Omit<Props, "uploads"> & { uploa
         </Group>
       </Group>
       {fault ? (
-        <Text size="xs" c="var(--mantine-color-error)" role="alert">
-          {t("upload.failed", { why: fault.detail ?? common(`errors.title.${fault.kind}`) })}
-        </Text>
+        <SmallFault role="alert" fault={fault} within={(why) => t("upload.failed", { why })} />
       ) : (
         <Progress
           value={Math.max(4, progress * 100)}

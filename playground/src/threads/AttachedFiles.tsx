@@ -20,6 +20,7 @@ import {
 import { useTranslation } from "react-i18next"
 import { Link } from "react-router"
 import { faultOf } from "../api/errors"
+import { SmallFault } from "../app/FaultWords"
 import classes from "./AttachedFiles.module.css"
 import { type Use, usesOf } from "./attachments"
 import type { Attachments, Draft } from "./useAttachments"
@@ -63,7 +64,7 @@ export function AttachedFiles({ attachments, tools, assistantPath }: Props) {
 }
 
 function AttachedFile({ draft, attachments }: { draft: Draft; attachments: Attachments }) {
-  const { t } = useTranslation(["threads", "app"])
+  const { t } = useTranslation("threads")
   const { file, use, stored, error } = draft
   const { name } = file
   const Picture = ICONS[use]
@@ -80,9 +81,7 @@ function AttachedFile({ draft, attachments }: { draft: Draft; attachments: Attac
           {name}
         </Text>
         {fault ? (
-          <Text size="xs" c="var(--mantine-color-error)" role="alert">
-            {t("attachment.failed", { why: fault.detail ?? t(`app:errors.title.${fault.kind}`) })}
-          </Text>
+          <SmallFault role="alert" fault={fault} within={(why) => t("attachment.failed", { why })} />
         ) : (
           <UseMenu draft={draft} onChange={(chosen) => attachments.change(draft, chosen)} />
         )}

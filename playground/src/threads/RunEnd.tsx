@@ -2,6 +2,7 @@ import { Alert, Button, Group, Stack, Text } from "@mantine/core"
 import { IconAlertTriangle, IconPlayerStop } from "@tabler/icons-react"
 import type { ReactNode } from "react"
 import { useTranslation } from "react-i18next"
+import { NotedFault } from "../app/FaultWords"
 import type { Run } from "./objects"
 
 /** Why a run ended otherwise than with its answer, and what can be done. */
@@ -22,12 +23,11 @@ export function RunEnd({ run, onAgain }: { run: Run; onAgain: (() => void) | nul
           title={t("run.failed")}
         >
           <Stack gap="xs" align="flex-start">
-            {run.last_error && (
-              <Text size="sm" lang="en" style={{ overflowWrap: "anywhere" }}>
-                {run.last_error.message}
-              </Text>
+            {run.last_error ? (
+              <NotedFault error={run.last_error} otherwise={t(`run.${run.last_error.code}`)} />
+            ) : (
+              <Text size="sm">{t("run.other")}</Text>
             )}
-            <Text size="sm">{t(`run.${run.last_error?.code ?? "other"}`)}</Text>
             {again}
           </Stack>
         </Alert>

@@ -1,6 +1,8 @@
 import { ActionIcon, Group, Loader, Text, UnstyledButton } from "@mantine/core"
 import { IconAlertTriangle, IconCircleCheck, IconCircleOff, IconFileText, IconX } from "@tabler/icons-react"
 import { useTranslation } from "react-i18next"
+import { reasonOf } from "../api/reasons"
+import { SmallFault } from "../app/FaultWords"
 import { useFormat } from "../app/format"
 import { notifyFault } from "../app/notify"
 import { useFilesById } from "../files/queries"
@@ -34,9 +36,9 @@ export function StoreFileRow({ storeId, file, onOpen }: Props) {
           </Text>
         )}
         {file.last_error && (
-          <Text size="xs" c="var(--mantine-color-error)" lang="en">
-            {file.last_error.message}
-          </Text>
+          <SmallFault
+            fault={{ reason: reasonOf(file.last_error.code, null), detail: file.last_error.message }}
+          />
         )}
       </div>
       {stored && (
