@@ -12,6 +12,9 @@ PAGE_SOURCES := $(shell find playground -name node_modules -prune -o -name dist 
 # npm writes it when everything is installed.
 PACKAGES := playground/node_modules/.package-lock.json
 
+# scripts/need keeps a newer Node there where this machine's is too old.
+NPM := PATH="$(abspath $(TARGET))/node/node_modules/.bin:$$PATH" npm
+
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
 
@@ -33,13 +36,13 @@ playground: $(PAGE) ## Build the Playground, where its sources changed
 # cargo does not see that a folder has come to be, so it is told by the source that embeds it.
 $(PAGE): $(PACKAGES) $(PAGE_SOURCES)
 	@echo "Building the Playground …"
-	@npm run --prefix playground --silent build -- --logLevel warn
+	@$(NPM) run --prefix playground --silent build -- --logLevel warn
 	@touch $@ crates/server/src/http/playground.rs
 
 $(PACKAGES): playground/package.json playground/package-lock.json
 	@scripts/need node
 	@echo "Installing what the Playground is built with …"
-	@npm ci --prefix playground --no-audit --no-fund --loglevel error
+	@$(NPM) ci --prefix playground --no-audit --no-fund --loglevel error
 	@touch $@
 
 test: lint unit conformance ## Run every check and test
@@ -49,7 +52,7 @@ lint: $(PACKAGES) ## Check formatting and lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features adjutant/wasm --locked -- --deny warnings
 	cargo clippy --package adjutant --locked -- --deny warnings
-	npm run --prefix playground check
+	$(NPM) run --prefix playground check
 
 unit: $(PACKAGES) ## Run the tests of the Rust code, and of the Playground's
 	@scripts/need rust compiler python walls
@@ -58,7 +61,7 @@ unit: $(PACKAGES) ## Run the tests of the Rust code, and of the Playground's
 	else \
 		set -x; cargo test --workspace --features adjutant/wasm --locked; \
 	fi
-	npm test --prefix playground
+	$(NPM) test --prefix playground
 
 conformance: $(PAGE) ## Run the official SDKs, recorded traffic and a browser against a live server
 	@scripts/need rust compiler python walls node chromium
