@@ -66,13 +66,13 @@ export async function screenshot(page, name) {
   await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
 }
 
-/** What hinders people, as far as axe sees it: its findings of the two gravest kinds. */
+/** What hinders people, as far as axe sees it: its findings but the minor ones. */
 export async function barriers(page) {
   // As a debugger would, which no policy of the page keeps out.
   await page.evaluate(axe.source);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
   return violations
-    .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+    .filter(({ impact }) => ['moderate', 'serious', 'critical'].includes(impact))
     .map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 160)).join(' | ')}`);
 }
 
