@@ -181,6 +181,9 @@ def test_an_unknown_purpose_as_recorded(http: httpx.Client) -> None:
     assert (answer.status_code, answer.json()) == (theirs["status"], theirs["body"])
 
 
+ASKED = {"downloadable": "true"}
+
+
 @pytest.mark.once
 @pytest.mark.parametrize("purpose", ["assistants", "user_data"])
 def test_what_was_uploaded_for_assistants_is_not_given_back(
@@ -198,6 +201,17 @@ def test_a_setting_gives_it_back(servers: Any, db: str, ledger: Ledger) -> None:
     client = http_client(server.base_url, ledger)
     file = create(client, b"mine", purpose="assistants")
     assert client.get(f"/files/{file['id']}/content").content == b"mine"
+    assert client.get(f"/files/{file['id']}", params=ASKED).json()["downloadable"] is True
+
+
+def test_a_file_says_if_it_is_given_back_where_it_is_asked(http: httpx.Client) -> None:
+    for purpose, given in {"assistants": False, "vision": True}.items():
+        file = create(http, purpose=purpose)
+        asked = http.get(f"/files/{file['id']}", params=ASKED).json()
+        assert asked == {**file, "downloadable": given}
+        assert http.get(f"/files/{file['id']}").json() == file
+    refused = http.get(f"/files/{file['id']}", params={"downloadable": "yes"})
+    assert (refused.status_code, refused.json()["error"]["param"]) == (400, "downloadable")
 
 
 @pytest.mark.once

@@ -122,6 +122,26 @@ def test_models(story: Story) -> None:
     assert story.client.models.retrieve(some).id == some
 
 
+def test_models_say_what_they_are_for_if_they_are_asked(servers: Any, upstream: Any) -> None:
+    """By the settings, or by their names; nothing more is known of most."""
+    for name in ("gpt-of-somebody", "Nomic-Embed-Text", "bge-m3"):
+        upstream.model(name)
+    server = servers.new(db="sqlite")
+    with httpx.Client(base_url=server.base_url) as client:
+        asked = client.get("/models", params={"uses": "true"}).json()["data"]
+        uses = {model["id"]: model["use"] for model in asked}
+        assert (
+            uses["scripted-embedder"] == uses["Nomic-Embed-Text"] == uses["bge-m3"] == "embeddings"
+        )
+        assert uses["gpt-of-somebody"] == "chat"
+        for query in ({}, {"uses": "false"}):
+            assert all(
+                "use" not in model for model in client.get("/models", params=query).json()["data"]
+            )
+        assert "use" not in client.get("/models/bge-m3", params={"uses": "true"}).json()
+        assert client.get("/models", params={"uses": "1"}).json()["error"]["param"] == "uses"
+
+
 def test_a_models_name_may_have_slashes(http: httpx.Client, upstream: Any, servers: Any) -> None:
     """As the names on model hubs have; some clients escape them, others do not."""
     upstream.model("somebody/some-model")

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::error::Error;
 use crate::list::{self, ListQuery, Order};
-use crate::shape::{Field, Path, Request, Shape};
+use crate::shape::{Field, Path, Request, Shape, YES_OR_NO, is_true};
 use crate::{FileId, UnixSeconds};
 
 /// What a client uploaded, or a tool wrote.
@@ -182,6 +182,29 @@ fn known_purpose(value: &Value, _: &Path<'_>) -> Result<(), Error> {
         has_detail: true,
         ..Error::invalid(format!("'{word}' is not one of [{known}] - 'purpose'"))
     })
+}
+
+/// Query of `GET /files/{file_id}`. Ours; OpenAI told it by refusing.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct HowToShowFile {
+    /// Whether the file says if its content may be had.
+    #[serde(default, deserialize_with = "is_true")]
+    pub downloadable: bool,
+}
+
+impl Request for HowToShowFile {
+    const SHAPE: Shape = Shape::Object(&[Field::optional("downloadable", YES_OR_NO)]);
+}
+
+/// A file, and whether its content may be had, where that was asked.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ShownFile {
+    /// The file.
+    #[serde(flatten)]
+    pub file: File,
+    /// Whether `GET /files/{file_id}/content` gives its bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub downloadable: Option<bool>,
 }
 
 /// Query of `GET /files`.

@@ -1,8 +1,8 @@
 //! Ours: where passages stand in their files, and why they were found. OpenAI showed neither.
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
-use crate::shape::{Field, Request, Shape};
+use crate::shape::{Field, Request, Shape, YES_OR_NO, is_true};
 
 /// Query of `POST /vector_stores/{vector_store_id}/search`.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
@@ -18,12 +18,6 @@ pub struct HowToShow {
     /// Whether passages are shown one by one, as they are stored.
     #[serde(default, deserialize_with = "is_true")]
     pub passages: bool,
-}
-
-const YES_OR_NO: Shape = Shape::Enum(&["true", "false"]);
-
-fn is_true<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
-    Ok(String::deserialize(from)? == "true")
 }
 
 impl Request for HowToSearch {

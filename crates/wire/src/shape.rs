@@ -50,6 +50,13 @@ pub(crate) fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<S
     })
 }
 
+/// What a query says to a yes-or-no question, read by [`is_true`].
+pub(crate) const YES_OR_NO: Shape = Shape::Enum(&["true", "false"]);
+
+pub(crate) fn is_true<'de, D: Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    Ok(String::deserialize(from)? == "true")
+}
+
 /// A shape of JSON.
 #[derive(Clone, Copy, Debug)]
 pub enum Shape {

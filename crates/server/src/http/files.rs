@@ -1,7 +1,7 @@
 //! `/files`
 
 use adjutant_wire::FileId;
-use adjutant_wire::files::{CreateFile, DeletedFile, File, ListFiles, no_download};
+use adjutant_wire::files::{CreateFile, DeletedFile, File, HowToShowFile, ListFiles, ShownFile, no_download};
 use adjutant_wire::list::List;
 use axum::body::Body;
 use axum::extract::Request;
@@ -37,8 +37,11 @@ pub(super) async fn retrieve(
     app: App,
     Caller(project): Caller,
     Path(id): Path<FileId>,
-) -> Result<Json<File>> {
-    Ok(Json(app.store.read(&project).await?.file(&id, app.clock.seconds()).await?))
+    Query(how): Query<HowToShowFile>,
+) -> Result<Json<ShownFile>> {
+    let file = app.store.read(&project).await?.file(&id, app.clock.seconds()).await?;
+    let downloadable = how.downloadable.then(|| gives_back(&app, &file));
+    Ok(Json(ShownFile { file, downloadable }))
 }
 
 pub(super) async fn delete(
@@ -56,7 +59,7 @@ pub(super) async fn content(
     Path(id): Path<FileId>,
 ) -> Result<Response<Body>> {
     let (file, content) = app.files.open(&project, &id).await?;
-    if !file.purpose.may_be_downloaded() && !app.download_uploads {
+    if !gives_back(&app, &file) {
         return Err(no_download(file.purpose).into());
     }
     let mut response = Response::new(Body::from_stream(content));
@@ -65,4 +68,9 @@ pub(super) async fn content(
     headers.insert(CONTENT_LENGTH, HeaderValue::from(file.bytes));
     headers.insert(CONTENT_DISPOSITION, filename::attachment(&file.filename));
     Ok(response)
+}
+
+/// Whether a file's bytes may leave the server again.
+fn gives_back(app: &App, file: &File) -> bool {
+    file.purpose.may_be_downloaded() || app.download_uploads
 }

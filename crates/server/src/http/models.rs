@@ -6,7 +6,7 @@ use adjutant_wire::Request as _;
 use adjutant_wire::embeddings::{
     CreateEmbedding, Embedding, EmbeddingUsage, Embeddings, EncodingFormat, Vector,
 };
-use adjutant_wire::models::{Model, Models};
+use adjutant_wire::models::{HowToList, Model, Models};
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Response;
@@ -16,13 +16,13 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::stream;
 use serde_json::Value;
 
-use super::extract::{Caller, Json, ModelName, Path, body};
+use super::extract::{Caller, Json, ModelName, Path, Query, body};
 use crate::app::App;
 use crate::fault::{Fault, Result};
 use crate::upstream::ClientEmbeddings;
 
-pub(super) async fn list(app: App, _: Caller) -> Json<Models> {
-    Json(app.upstreams.models().await)
+pub(super) async fn list(app: App, _: Caller, Query(how): Query<HowToList>) -> Json<Models> {
+    Json(app.upstreams.models(how.uses).await)
 }
 
 pub(super) async fn retrieve(app: App, _: Caller, Path(name): Path<ModelName>) -> Result<Json<Model>> {

@@ -131,9 +131,11 @@ impl Upstreams {
         Ok(Outgoing { model: request.model, upstream, reached, body, emulated, patience: self.patience })
     }
 
-    /// All models by name.
-    pub async fn models(&self) -> Models {
-        server::as_list(self.all_models().await)
+    /// All models by name, in the API's form. They say what they are for if `uses`.
+    pub async fn models(&self, uses: bool) -> Models {
+        let all = self.all_models().await.into_iter();
+        let data = all.map(|model| Model { serves: model.serves.filter(|_| uses), ..model }).collect();
+        Models { object: "list".to_owned(), data }
     }
 
     /// The model of this name.
@@ -142,6 +144,7 @@ impl Upstreams {
     /// 404 where none is listed.
     pub async fn model(&self, name: &str) -> wire::Result<Model> {
         let found = self.all_models().await.into_iter().find(|model| model.id == name);
+        let found = found.map(|model| Model { serves: None, ..model });
         found.ok_or_else(|| wire::Error::unknown_model(name))
     }
 

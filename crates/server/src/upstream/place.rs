@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use adjutant_wire::models::Model;
+use adjutant_wire::models::{Model, ModelUse};
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
@@ -139,7 +139,9 @@ impl Upstream {
     pub(super) async fn listed(&self) -> Vec<Listed> {
         let endpoint = match &self.place {
             Place::Remote(endpoint) => endpoint,
-            Place::Local(model) => return vec![Listed { model: built_in(model), context_tokens: None }],
+            Place::Local(model) => {
+                return vec![Listed { model: built_in(model, ModelUse::Chat), context_tokens: None }];
+            }
         };
         let mut list = self.listed.lock().await;
         if list.is_fresh() {
@@ -173,13 +175,14 @@ impl ModelList {
     }
 }
 
-/// The built-in model as the list of models shows it.
-pub(super) fn built_in(model: &LocalModel) -> Model {
+/// A built-in model as the list of models shows it.
+pub(super) fn built_in(model: &LocalModel, serves: ModelUse) -> Model {
     Model {
         id: model.name().to_owned(),
         object: "model".to_owned(),
         created: 0,
         owned_by: "adjutant".to_owned(),
+        serves: Some(serves),
     }
 }
 

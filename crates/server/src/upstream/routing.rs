@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use adjutant_wire as wire;
-use adjutant_wire::models::Model;
+use adjutant_wire::models::{Model, ModelUse};
 
 use super::embeddings::Embeddings;
 use super::local::Listener;
@@ -147,8 +147,11 @@ impl Upstreams {
     pub(super) async fn all_models(&self) -> Vec<Model> {
         let mut models: Vec<Model> = Vec::new();
         for upstream in &self.all {
-            for Listed { model, .. } in upstream.listed().await {
+            for Listed { mut model, .. } in upstream.listed().await {
                 if upstream.may_serve(&model.id) && !models.iter().any(|known| known.id == model.id) {
+                    if self.embeddings.is_configured(&model.id) {
+                        model.serves = Some(ModelUse::Embeddings);
+                    }
                     models.push(model);
                 }
             }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use adjutant_wire::models::{Model, Models};
+use adjutant_wire::models::{Model, ModelUse};
 use bytes::Bytes;
 use rand::RngExt;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue};
@@ -234,20 +234,30 @@ pub(super) struct Listed {
 const CONTEXT_KEYS: [&str; 5] =
     ["/max_model_len", "/loaded_context_length", "/meta/n_ctx", "/max_context_length", "/context_length"];
 
+/// What names of models that embed have in them. Few lists of models say what theirs are for.
+const EMBEDDING_NAMES: [&str; 3] = ["embed", "bge-", "minilm"];
+
+fn use_of(model: &Value, id: &str) -> ModelUse {
+    let id = id.to_lowercase();
+    // LM Studio's word is `embeddings`, routers of many models say `embedding`.
+    let embeds = match model.get("type").and_then(Value::as_str) {
+        Some(kind) => kind.starts_with("embedding"),
+        None => EMBEDDING_NAMES.iter().any(|part| id.contains(part)),
+    };
+    if embeds { ModelUse::Embeddings } else { ModelUse::Chat }
+}
+
 fn as_listed(model: &Value, upstream: &str) -> Option<Listed> {
     let context_tokens = CONTEXT_KEYS.iter().find_map(|key| model.pointer(key)?.as_u64());
+    let id = model.get("id")?.as_str()?;
     let model = Model {
-        id: model.get("id")?.as_str()?.to_owned(),
+        id: id.to_owned(),
         object: "model".to_owned(),
         created: model.get("created").and_then(Value::as_i64).unwrap_or_default(),
         owned_by: model.get("owned_by").and_then(Value::as_str).unwrap_or(upstream).to_owned(),
+        serves: Some(use_of(model, id)),
     };
     Some(Listed { model, context_tokens })
-}
-
-/// The list in the API's form.
-pub(super) fn as_list(data: Vec<Model>) -> Models {
-    Models { object: "list".to_owned(), data }
 }
 
 fn root_cause(error: &reqwest::Error) -> String {

@@ -105,7 +105,7 @@ impl BuiltIn {
     }
 
     pub(super) fn listed(&self) -> wire::models::Model {
-        crate::upstream::place::built_in(&self.model)
+        crate::upstream::place::built_in(&self.model, wire::models::ModelUse::Embeddings)
     }
 
     pub(super) async fn stop(&self) {

@@ -215,6 +215,11 @@ impl Embeddings {
         }
     }
 
+    /// Whether the settings name this model to embed with.
+    pub(super) fn is_configured(&self, model: &str) -> bool {
+        self.options.model() == model
+    }
+
     /// The built-in model for the list of models, where it is used.
     pub(super) fn listed(&self) -> Option<Model> {
         self.is_built_in(&self.chosen).then(|| self.built_in.listed())
