@@ -3,10 +3,9 @@ import { IconSearch } from "@tabler/icons-react"
 import { type ReactNode, useDeferredValue, useState } from "react"
 import { useTranslation } from "react-i18next"
 import { NavLink } from "react-router"
-import { MOST } from "../api/lists"
 import { FaultNotice } from "./FaultNotice"
-import { useFormat } from "./format"
 import classes from "./ListPanel.module.css"
+import { MoreOf } from "./MoreButton"
 
 export interface Entry {
   id: string
@@ -24,14 +23,20 @@ interface Props {
   searchLabel: string
   action: ReactNode
   entries: Entry[] | undefined
-  error: unknown
-  onRetry: () => void
+  /** What the entries were read from. */
+  list: {
+    data: readonly unknown[] | null | undefined
+    error: unknown
+    refetch: () => unknown
+    more: (() => void) | null
+    isReadingMore: boolean
+  }
 }
 
-/** The searchable list of a page: assistants, vector stores. */
-export function ListPanel({ title, searchLabel, action, entries, error, onRetry }: Props) {
+/** The searchable list of a page: assistants, threads, vector stores. */
+export function ListPanel({ title, searchLabel, action, entries, list }: Props) {
   const { t } = useTranslation()
-  const { number } = useFormat()
+  const { error } = list
   const [search, setSearch] = useState("")
   const sought = useDeferredValue(search.trim().toLowerCase())
   const found = entries?.filter(({ title, words }) => `${title} ${words}`.toLowerCase().includes(sought))
@@ -62,7 +67,7 @@ export function ListPanel({ title, searchLabel, action, entries, error, onRetry 
         )}
       </Stack>
       <div className={classes.entries}>
-        {error ? <FaultNotice error={error} onRetry={onRetry} /> : null}
+        {error ? <FaultNotice error={error} onRetry={() => void list.refetch()} /> : null}
         {!found && !error && <Placeholders />}
         {found && sought && (
           <Text size="xs" c="dimmed" px={10} pb={4} role="status">
@@ -83,11 +88,7 @@ export function ListPanel({ title, searchLabel, action, entries, error, onRetry 
             ))}
           </ul>
         )}
-        {entries && entries.length >= MOST && (
-          <Text size="xs" c="dimmed" p={10}>
-            {t("search.capped", { limit: number(MOST) })}
-          </Text>
-        )}
+        <MoreOf list={list} />
       </div>
     </>
   )

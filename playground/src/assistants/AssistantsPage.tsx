@@ -8,7 +8,7 @@ import { MasterDetail } from "../app/MasterDetail"
 import { notifyFault } from "../app/notify"
 import { AssistantEditor } from "./AssistantEditor"
 import type { Assistant } from "./draft"
-import { useAssistants, useCreateAssistant, useModels } from "./queries"
+import { answering, useAssistants, useCreateAssistant, useModels } from "./queries"
 import { type Starter, Starters } from "./Starters"
 
 export function Component() {
@@ -36,8 +36,7 @@ export function Component() {
             </Button>
           }
           entries={assistants.data?.map((assistant) => entryOf(assistant, t("untitled")))}
-          error={assistants.error}
-          onRetry={() => void assistants.refetch()}
+          list={assistants}
         />
       }
       detail={assistantId ? <AssistantEditor key={assistantId} id={assistantId} /> : null}
@@ -89,7 +88,7 @@ function useCreateFrom(assistants: Assistant[] | undefined) {
   const create = useCreateAssistant()
 
   async function from(starter: Starter) {
-    const model = assistants?.[0]?.model ?? models.data?.[0] ?? "default"
+    const model = assistants?.[0]?.model ?? answering(models.data ?? [])[0] ?? "default"
     try {
       const assistant = await create.mutateAsync({ model, ...starter })
       await navigate(`/assistants/${assistant.id}`, { state: { isNew: true } })

@@ -1,15 +1,15 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { api } from "../api/client"
-import { collect } from "../api/lists"
+import { putIn, takeOut, useList } from "../api/lists"
 import { type Assistant, type Changes, draftOf, paramsOf } from "./draft"
 
 const ASSISTANTS = ["assistants"] as const
 const LIST = [...ASSISTANTS, "list"] as const
 
 export function useAssistants() {
-  return useQuery({
-    queryKey: LIST,
-    queryFn: () => collect(api().beta.assistants.list({ limit: 100 })),
+  return useList<Assistant>({
+    key: LIST,
+    read: (after) => api().beta.assistants.list({ limit: 100, after }),
   })
 }
 
@@ -23,13 +23,26 @@ export function useFreshAssistant(id: string) {
   })
 }
 
-/** The names of models that the server lists. */
+/** A model that the server lists. Servers before this one do not say what it is for. */
+export interface ListedModel {
+  id: string
+  use?: "chat" | "embeddings"
+}
+
 export function useModels() {
   return useQuery({
     queryKey: ["models"],
-    queryFn: async () => (await api().models.list()).data.map((model) => model.id),
+    queryFn: async () => {
+      const { data } = await api().get<{ data: ListedModel[] }>("/models", { query: { uses: true } })
+      return data
+    },
     staleTime: 60_000,
   })
+}
+
+/** The names of models that can answer, as far as the server knows. */
+export function answering(models: readonly ListedModel[]): string[] {
+  return [...new Set(models.filter(({ use }) => use !== "embeddings").map(({ id }) => id))]
 }
 
 export function useCreateAssistant() {
@@ -61,7 +74,7 @@ export function useDeleteAssistant() {
   return useMutation({
     mutationFn: (id: string) => api().beta.assistants.delete(id),
     onSuccess: (_, deleted) => {
-      queries.setQueryData<Assistant[]>(LIST, (all) => all?.filter(({ id }) => id !== deleted))
+      takeOut<Assistant>(queries, LIST, deleted)
       return queries.invalidateQueries({ queryKey: LIST })
     },
   })
@@ -72,10 +85,6 @@ function useKeepAssistant() {
   const queries = useQueryClient()
   return (assistant: Assistant) => {
     queries.setQueryData([...ASSISTANTS, assistant.id], assistant)
-    queries.setQueryData<Assistant[]>(LIST, (all = []) =>
-      all.some(({ id }) => id === assistant.id)
-        ? all.map((other) => (other.id === assistant.id ? assistant : other))
-        : [assistant, ...all],
-    )
+    putIn(queries, LIST, assistant)
   }
 }

@@ -1,43 +1,46 @@
 import { Button, Drawer, Group, Select, Stack, Text } from "@mantine/core"
 import { IconDatabasePlus, IconDownload, IconTrash } from "@tabler/icons-react"
+import { NotFoundError } from "openai"
 import { useState } from "react"
 import { useTranslation } from "react-i18next"
 import { useNavigate } from "react-router"
 import { CopyId } from "../app/CopyId"
 import { Facts } from "../app/Facts"
+import { FaultNotice } from "../app/FaultNotice"
 import { useFormat } from "../app/format"
 import { notifyFault } from "../app/notify"
 import { useAttachFile, useVectorStores } from "../vector-stores/queries"
-import { isGivenBack, usePurposeWords } from "./purposes"
-import { download } from "./queries"
-import type { StoredFile } from "./upload"
+import { usePurposeWords } from "./purposes"
+import { download, type ShownFile, useFile } from "./queries"
 import { useAskToDeleteFile } from "./useAskToDeleteFile"
 
 interface Props {
-  file: StoredFile | undefined
-  /** A file was asked for that is not there. */
-  isMissing: boolean
+  /** Null while none is to be shown. */
+  fileId: string | null
   onClose: () => void
 }
 
 /** All that is known of a file, and what can be done with it. */
-export function FileDrawer({ file, isMissing, onClose }: Props) {
-  const { t } = useTranslation("files")
-  const { t: common } = useTranslation()
+export function FileDrawer({ fileId, onClose }: Props) {
+  const { t } = useTranslation(["app", "files"])
+  const { data: file, error, refetch } = useFile(fileId)
+  const isGone = error instanceof NotFoundError
   return (
     <Drawer
-      opened={file !== undefined || isMissing}
+      opened={fileId !== null}
       onClose={onClose}
       position="right"
-      title={file?.filename ?? common("errors.title.gone")}
-      closeButtonProps={{ "aria-label": common("actions.close") }}
+      title={isGone ? t("errors.title.gone") : file?.filename}
+      closeButtonProps={{ "aria-label": t("actions.close") }}
     >
-      {file ? <Details file={file} /> : <Text size="sm">{t("gone")}</Text>}
+      {isGone && <Text size="sm">{t("files:gone")}</Text>}
+      {error && !isGone ? <FaultNotice error={error} onRetry={() => void refetch()} /> : null}
+      {file && !error && <Details file={file} onDeleted={onClose} />}
     </Drawer>
   )
 }
 
-function Details({ file }: { file: StoredFile }) {
+function Details({ file, onDeleted }: { file: ShownFile; onDeleted: () => void }) {
   const { t } = useTranslation("files")
   const { bytes, moment, number } = useFormat()
   const purposeWords = usePurposeWords()
@@ -57,7 +60,7 @@ function Details({ file }: { file: StoredFile }) {
       <Facts facts={facts} />
       {file.purpose === "assistants" && <AddToStore file={file} />}
       <Group gap="sm">
-        {isGivenBack(file.purpose) && (
+        {file.downloadable && (
           <Button
             size="xs"
             variant="default"
@@ -72,7 +75,7 @@ function Details({ file }: { file: StoredFile }) {
           variant="light"
           color="red"
           leftSection={<IconTrash size={15} aria-hidden />}
-          onClick={() => askToDelete(file)}
+          onClick={() => askToDelete(file, onDeleted)}
         >
           {t("delete.action")}
         </Button>
@@ -81,7 +84,7 @@ function Details({ file }: { file: StoredFile }) {
   )
 }
 
-function AddToStore({ file }: { file: StoredFile }) {
+function AddToStore({ file }: { file: ShownFile }) {
   const { t } = useTranslation("files")
   const navigate = useNavigate()
   const { data: stores = [] } = useVectorStores()

@@ -5,6 +5,7 @@ import { useTranslation } from "react-i18next"
 import { useNavigate, useParams } from "react-router"
 import { EmptyState } from "../app/EmptyState"
 import { FaultNotice } from "../app/FaultNotice"
+import { MoreOf } from "../app/MoreButton"
 import { Page } from "../app/Page"
 import { DropArea } from "./DropArea"
 import { FileDrawer } from "./FileDrawer"
@@ -34,11 +35,8 @@ export function Component() {
         <EmptyState icon={IconFiles} title={t("empty.title")} text={t("empty.text")} />
       )}
       {files.data && files.data.length > 0 && <FoundFiles files={files.data} />}
-      <FileDrawer
-        file={files.data?.find(({ id }) => id === fileId)}
-        isMissing={fileId !== undefined && files.isSuccess && !files.data.some(({ id }) => id === fileId)}
-        onClose={() => void navigate("/files")}
-      />
+      <MoreOf list={files} />
+      <FileDrawer fileId={fileId ?? null} onClose={() => void navigate("/files")} />
     </Page>
   )
 }

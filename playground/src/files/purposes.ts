@@ -18,8 +18,3 @@ export function usePurposeWords(): (purpose: string) => string {
     return known ? t(`purpose.${known}`) : purpose
   }
 }
-
-/** The API keeps what was uploaded for assistants to itself, and gives back the rest. */
-export function isGivenBack(purpose: string): boolean {
-  return purpose !== "assistants" && purpose !== "user_data"
-}

@@ -1,6 +1,7 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import { useMemo } from "react"
 import { api } from "../api/client"
+import { putIn, useList } from "../api/lists"
 import type { StoredFile } from "./upload"
 
 const FILES = ["files"] as const
@@ -10,9 +11,23 @@ const MOST = 10_000
 
 /** All files, the newest first. */
 export function useFiles() {
+  return useList<StoredFile>({
+    key: FILES,
+    read: (after) => api().files.list({ limit: MOST, order: "desc", after }),
+  })
+}
+
+/** A file, and whether the server gives its bytes back; servers before this one do not say. */
+export type ShownFile = StoredFile & { downloadable?: boolean }
+
+/** One file by itself: a list may not reach as far as it, or may have been read before it was made. */
+export function useFile(id: string | null) {
   return useQuery({
-    queryKey: FILES,
-    queryFn: async () => (await api().files.list({ limit: MOST, order: "desc" })).data,
+    queryKey: ["file", id],
+    queryFn: () =>
+      api().get<ShownFile>(`/files/${encodeURIComponent(id ?? "")}`, { query: { downloadable: true } }),
+    staleTime: 60_000,
+    enabled: id !== null,
   })
 }
 
@@ -26,10 +41,7 @@ export function useFilesById(): Map<string, StoredFile> {
 export function useRememberFile() {
   const queries = useQueryClient()
   return (file: StoredFile) => {
-    queries.setQueryData<StoredFile[]>(FILES, (files) => [
-      file,
-      ...(files ?? []).filter(({ id }) => id !== file.id),
-    ])
+    putIn(queries, FILES, file)
     void queries.invalidateQueries({ queryKey: FILES })
   }
 }
@@ -38,8 +50,9 @@ export function useDeleteFile() {
   const queries = useQueryClient()
   return useMutation({
     mutationFn: (id: string) => api().files.delete(id),
-    // Deleting a file takes it out of every store and assistant too.
-    onSuccess: () => queries.invalidateQueries(),
+    // Deleting a file takes it out of every store and assistant too. The file itself is asked for no more.
+    onSuccess: (_, id) =>
+      queries.invalidateQueries({ predicate: ({ queryKey: [kind, of] }) => kind !== "file" || of !== id }),
   })
 }
 

@@ -3,13 +3,16 @@ import { confirmDeletion } from "../app/confirm"
 import { useDeleteFile } from "./queries"
 import type { StoredFile } from "./upload"
 
-export function useAskToDeleteFile(): (file: StoredFile) => void {
+export function useAskToDeleteFile(): (file: StoredFile, onDeleted?: () => void) => void {
   const { t } = useTranslation("files")
   const deletion = useDeleteFile()
-  return (file) =>
+  return (file, onDeleted) =>
     confirmDeletion({
       title: t("delete.title", { name: file.filename }),
       text: t("delete.text"),
-      onConfirm: () => deletion.mutateAsync(file.id),
+      onConfirm: async () => {
+        await deletion.mutateAsync(file.id)
+        onDeleted?.()
+      },
     })
 }

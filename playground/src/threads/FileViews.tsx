@@ -1,12 +1,11 @@
 import { Anchor, Button, Image, Skeleton, Text } from "@mantine/core"
 import { IconDownload, IconPaperclip } from "@tabler/icons-react"
-import { useQuery } from "@tanstack/react-query"
 import { type ReactNode, useState } from "react"
 import { useTranslation } from "react-i18next"
-import { api } from "../api/client"
 import { faultOf } from "../api/errors"
+import { useFaultWords } from "../app/FaultWords"
 import { notifyFault } from "../app/notify"
-import { download } from "../files/queries"
+import { download, useFile } from "../files/queries"
 import classes from "./FileViews.module.css"
 import { useBlobUrl } from "./useBlob"
 
@@ -22,10 +21,11 @@ export function Picture({ fileId, alt, isSmall = false }: PictureProps) {
   const { t } = useTranslation("threads")
   const { url, error } = useBlobUrl(fileId)
   const name = useFileName(fileId)
+  const words = useFaultWords()
   if (error) {
     return (
       <Text size="sm" c="dimmed">
-        {t("file.imageUnavailable", { why: faultOf(error).detail ?? "" })}
+        {t("file.imageUnavailable", { why: words(faultOf(error)) })}
       </Text>
     )
   }
@@ -81,12 +81,16 @@ export function DownloadLink({ fileId, children }: { fileId: string; children: R
   )
 }
 
-/** A file that was given to the assistant. */
+/** A file that was given to the assistant. Few servers give such files back. */
 export function FileName({ fileId, use }: { fileId: string; use: string }) {
+  const name = useFileName(fileId)
+  const { data } = useFile(fileId)
   return (
     <span className={classes.name}>
       <IconPaperclip size={14} aria-hidden />
-      <span className={classes.text}>{useFileName(fileId)}</span>
+      <span className={classes.text}>
+        {data?.downloadable ? <DownloadLink fileId={fileId}>{name}</DownloadLink> : name}
+      </span>
       {use && (
         <Text span size="xs" c="dimmed">
           {use}
@@ -97,12 +101,12 @@ export function FileName({ fileId, use }: { fileId: string; use: string }) {
 }
 
 function useFileName(fileId: string): string {
-  const { data } = useStoredFile(fileId)
+  const { data } = useFile(fileId)
   return data?.filename.split("/").at(-1) ?? fileId
 }
 
 function useDownload(fileId: string): [boolean, () => void] {
-  const { data, error } = useStoredFile(fileId)
+  const { data, error } = useFile(fileId)
   const [isBusy, setBusy] = useState(false)
   function save() {
     if (error) notifyFault(error)
@@ -113,13 +117,4 @@ function useDownload(fileId: string): [boolean, () => void] {
       .finally(() => setBusy(false))
   }
   return [isBusy, save]
-}
-
-/** One file by itself: the list of all may have been read before a program made it. */
-function useStoredFile(fileId: string) {
-  return useQuery({
-    queryKey: ["file", fileId],
-    queryFn: () => api().files.retrieve(fileId),
-    staleTime: Number.POSITIVE_INFINITY,
-  })
 }

@@ -12,7 +12,8 @@ const NO_THREADS: never[] = []
 export function ThreadList() {
   const { t } = useTranslation("threads")
   const format = useFormat()
-  const { data: threads, error, refetch } = useThreads()
+  const list = useThreads()
+  const threads = list.data
   const names = useThreadNames(threads ?? NO_THREADS)
   return (
     <>
@@ -40,8 +41,7 @@ export function ThreadList() {
             words: thread.id,
           }
         })}
-        error={error}
-        onRetry={() => void refetch()}
+        list={list}
       />
       {threads === null && (
         <Text size="xs" c="dimmed" px="md" pb="md">

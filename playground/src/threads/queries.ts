@@ -3,7 +3,7 @@ import { NotFoundError } from "openai"
 import { CursorPage } from "openai/pagination"
 import { useMemo } from "react"
 import { api } from "../api/client"
-import { collect } from "../api/lists"
+import { putIn, takeOut, useList } from "../api/lists"
 import { textOf, titleOf } from "./entries"
 import type { Thread } from "./objects"
 
@@ -15,20 +15,12 @@ const NAMED_BY_WORDS = 50
 
 /** All threads, the newest first, or null where the server does not list them. */
 export function useThreads() {
-  return useQuery({
-    queryKey: LIST,
-    queryFn: async () => {
-      const pages = api().getAPIList<Thread, CursorPage<Thread>>("/threads", CursorPage, {
-        query: { limit: 100 },
-      })
-      try {
-        return await collect(pages)
-      } catch (error) {
-        if (error instanceof NotFoundError) return null
-        throw error
-      }
-    },
+  const list = useList<Thread>({
+    key: LIST,
+    read: (after) =>
+      api().getAPIList<Thread, CursorPage<Thread>>("/threads", CursorPage, { query: { limit: 100, after } }),
   })
+  return list.error instanceof NotFoundError ? { ...list, data: null, error: null, more: null } : list
 }
 
 export function useThread(id: string) {
@@ -76,7 +68,7 @@ export function useDeleteThread() {
   const queries = useQueryClient()
   return async (id: string) => {
     await api().beta.threads.delete(id)
-    queries.setQueryData<Thread[] | null>(LIST, (all) => all?.filter((thread) => thread.id !== id))
+    takeOut<Thread>(queries, LIST, id)
   }
 }
 
@@ -85,12 +77,6 @@ export function useKeepThread() {
   const queries = useQueryClient()
   return (thread: Thread) => {
     queries.setQueryData([...THREADS, thread.id], thread)
-    queries.setQueryData<Thread[] | null>(LIST, (all) => {
-      if (!all) return all
-      const others = all.filter(({ id }) => id !== thread.id)
-      return others.length === all.length
-        ? [thread, ...all]
-        : all.map((each) => (each.id === thread.id ? thread : each))
-    })
+    putIn(queries, LIST, thread)
   }
 }

@@ -4,7 +4,7 @@ import { useAttachFile, useStoreFiles, type VectorStore } from "./queries"
 
 /** Takes a file into a store that was uploaded before. */
 export function AddStoredFile({ store }: { store: VectorStore }) {
-  const { data: attached = [] } = useStoreFiles(store)
+  const { data: attached = [] } = useStoreFiles(store.id)
   const attach = useAttachFile()
   return (
     <StoredFileChoice

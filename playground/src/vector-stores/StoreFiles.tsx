@@ -2,6 +2,7 @@ import { Loader, Stack, Text } from "@mantine/core"
 import { useState } from "react"
 import { useTranslation } from "react-i18next"
 import { FaultNotice } from "../app/FaultNotice"
+import { MoreOf } from "../app/MoreButton"
 import { DropArea } from "../files/DropArea"
 import { useRememberFile } from "../files/queries"
 import { UploadList } from "../files/UploadList"
@@ -22,7 +23,7 @@ interface Props {
 export function StoreFiles({ storeId, ensureStore, hint }: Props) {
   const { t } = useTranslation("files")
   const store = useVectorStore(storeId)
-  const files = useStoreFiles(store.data)
+  const files = useStoreFiles(storeId)
   const attach = useAttachFile()
   const remember = useRememberFile()
   const [opened, setOpened] = useState<string | null>(null)
@@ -47,6 +48,7 @@ export function StoreFiles({ storeId, ensureStore, hint }: Props) {
             ))}
           </ul>
         )}
+        <MoreOf list={files} />
         <UploadList
           uploads={uploads.filter(({ fileId }) => !isListed(fileId))}
           onStop={stop}

@@ -59,8 +59,7 @@ export function Component() {
             below: <Summary store={store} />,
             words: store.id,
           }))}
-          error={stores.error}
-          onRetry={() => void stores.refetch()}
+          list={stores}
         />
       }
       detail={storeId ? <StoreDetail key={storeId} id={storeId} /> : null}

@@ -1,7 +1,7 @@
-import { keepPreviousData, useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query"
 import type OpenAI from "openai"
 import { api } from "../api/client"
-import { collect } from "../api/lists"
+import { useList } from "../api/lists"
 
 export type VectorStore = OpenAI.VectorStore
 export type StoreFile = OpenAI.VectorStores.VectorStoreFile
@@ -10,29 +10,38 @@ const STORES = ["vector-stores"] as const
 const WATCH_MILLISECONDS = 1000
 
 export function useVectorStores() {
-  return useQuery({
-    queryKey: [...STORES, "list"],
-    queryFn: () => collect(api().vectorStores.list({ limit: 100 })),
-    refetchInterval: ({ state }) => (state.data?.some(isReading) ? WATCH_MILLISECONDS : false),
+  return useList<VectorStore>({
+    key: [...STORES, "list"],
+    read: (after) => api().vectorStores.list({ limit: 100, after }),
+    watch: { isChanging: isReading, milliseconds: WATCH_MILLISECONDS },
   })
 }
 
 export function useVectorStore(id: string | null) {
+  const queries = useQueryClient()
   return useQuery({
     queryKey: [...STORES, id],
-    queryFn: () => api().vectorStores.retrieve(id ?? ""),
+    queryFn: async () => {
+      const before = queries.getQueryData<VectorStore>([...STORES, id])
+      const store = await api().vectorStores.retrieve(id ?? "")
+      // Its files are read again when its counts have moved, which costs less than watching each.
+      if (before && JSON.stringify(before.file_counts) !== JSON.stringify(store.file_counts)) {
+        void queries.invalidateQueries({ queryKey: filesOf(store.id) })
+      }
+      return store
+    },
     enabled: id !== null,
     refetchInterval: ({ state }) => (state.data && isReading(state.data) ? WATCH_MILLISECONDS : false),
   })
 }
 
-/** The files of a store. They are read again when its counts have moved, which costs less than watching each. */
-export function useStoreFiles(store: VectorStore | undefined) {
-  return useQuery({
-    queryKey: [...STORES, store?.id, "files", store?.file_counts],
-    queryFn: () => collect(api().vectorStores.files.list(store?.id ?? "", { limit: 100 })),
-    enabled: store !== undefined,
-    placeholderData: keepPreviousData,
+const filesOf = (storeId: string) => [...STORES, storeId, "files"] as const
+
+export function useStoreFiles(storeId: string | null) {
+  return useList<StoreFile>({
+    key: filesOf(storeId ?? ""),
+    read: (after) => api().vectorStores.files.list(storeId ?? "", { limit: 100, after }),
+    isEnabled: storeId !== null,
   })
 }
 

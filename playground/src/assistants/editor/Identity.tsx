@@ -1,7 +1,7 @@
 import { Autocomplete, Stack, Text, Textarea, TextInput } from "@mantine/core"
 import { useTranslation } from "react-i18next"
 import type { PartProps } from "../AssistantEditor"
-import { useModels } from "../queries"
+import { answering, useModels } from "../queries"
 
 /** Who the assistant is, what it is told, and which model it thinks with. */
 export function Identity({ draft, change, problem, isNew }: PartProps & { isNew: boolean }) {
@@ -41,12 +41,12 @@ export function Identity({ draft, change, problem, isNew }: PartProps & { isNew:
 function ModelField({ draft, change, problem }: PartProps) {
   const { t } = useTranslation("assistants")
   const { data: models } = useModels()
-  const isUnlisted = models !== undefined && draft.model !== "" && !models.includes(draft.model)
+  const isUnlisted = draft.model !== "" && models?.every(({ id }) => id !== draft.model)
   return (
     <div>
       <Autocomplete
         label={t("fields.model.label")}
-        data={[...new Set(models)]}
+        data={answering(models ?? [])}
         value={draft.model}
         onChange={(model) => change({ model })}
         error={problem("model")}
