@@ -78,7 +78,7 @@ test('a file that code wrote is taken home from the chat', async (t) => {
 test('a plot opens in full, and is taken home from the files', async (t) => {
   const page = await chat(t, ['code_interpreter']);
   await say(page, 'Draw it.');
-  const figure = answer(page).getByRole('img').first();
+  const figure = answer(page).locator('img').first();
   await figure.waitFor({ timeout: 90_000 });
   const opening = page.context().waitForEvent('page');
   await figure.click();

@@ -24,7 +24,8 @@ export function DropArea({ onFiles, hint, children, disabled = false }: Props) {
   })
   return (
     <div {...getRootProps()} className={classes.area} data-over={isDragActive || undefined}>
-      <input {...getInputProps({ "aria-label": t("drop.choose") })} />
+      {/* The button opens it; it would be a second one of the same name. */}
+      <input {...getInputProps({ "aria-hidden": true })} />
       {children}
       <div className={classes.invitation}>
         <Button

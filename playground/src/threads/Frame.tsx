@@ -43,7 +43,8 @@ export function Frame({
   })
   return (
     <section {...getRootProps({ role: undefined, tabIndex: -1 })} id="conversation" className={classes.frame}>
-      <input {...getInputProps({ "aria-label": t("composer.attach") })} />
+      {/* The composer's button opens it; it would be a second one of the same name. */}
+      <input {...getInputProps({ "aria-hidden": true })} />
       {head}
       {children}
       <div className={classes.foot}>
