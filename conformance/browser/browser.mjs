@@ -42,7 +42,7 @@ export async function visit(t, path, options = {}) {
     acceptDownloads: true,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   const problems = [];
   page.on('pageerror', (error) => problems.push(`${error}`));
   page.on('console', (line) => {
