@@ -6,7 +6,7 @@ import { api } from "../api/client"
 export function useBlobUrl(fileId: string): { url: string | null; error: unknown } {
   const { data, error } = useQuery({
     queryKey: ["file", fileId, "bytes"],
-    queryFn: async () => (await api().files.content(fileId)).blob(),
+    queryFn: async () => typed(await (await api().files.content(fileId)).blob()),
     staleTime: Number.POSITIVE_INFINITY,
   })
   const [url, setUrl] = useState<string | null>(null)
@@ -17,4 +17,19 @@ export function useBlobUrl(fileId: string): { url: string | null; error: unknown
     return () => URL.revokeObjectURL(made)
   }, [data])
   return { url, error }
+}
+
+/** How pictures begin that browsers show. */
+const PICTURES: readonly (readonly [string, string])[] = [
+  ["\x89PNG", "image/png"],
+  ["\xFF\xD8\xFF", "image/jpeg"],
+  ["GIF8", "image/gif"],
+  ["RIFF", "image/webp"],
+]
+
+/** The server calls every file plain bytes, which a browser would save rather than show in a tab of its own. */
+async function typed(blob: Blob): Promise<Blob> {
+  const start = String.fromCharCode(...new Uint8Array(await blob.slice(0, 4).arrayBuffer()))
+  const type = PICTURES.find(([begin]) => start.startsWith(begin))?.[1]
+  return type ? blob.slice(0, blob.size, type) : blob
 }
