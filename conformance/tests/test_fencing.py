@@ -18,7 +18,7 @@ from harness.server import Adjutant
 from harness.shelf import Shelf
 from harness.story import Story, text_of, wait_for
 
-pytestmark = pytest.mark.once
+pytestmark = [pytest.mark.once, pytest.mark.timeout(240)]
 Connect = Callable[[Adjutant], Story]
 LEASE = {"ADJUTANT_RUNS_LEASE_SECONDS": "2", "ADJUTANT_LOG": "adjutant=debug"}
 
@@ -164,7 +164,7 @@ def test_amid_the_completion_of_an_upload(
 ) -> None:
     """Another request completes it meanwhile; the one that slept is refused, and leaves no bytes."""
     http = http_client(sleeper.base_url, Ledger())
-    part = bytes(range(256)) * (60 << 12)
+    part = bytes(range(256)) * (24 << 12)
     new = {"filename": "a.bin", "purpose": "vision", "mime_type": "image/png"}
     upload = http.post("/uploads", json={**new, "bytes": 2 * len(part)}).json()["id"]
     path = f"/uploads/{upload}/parts"
@@ -172,15 +172,15 @@ def test_amid_the_completion_of_an_upload(
     complete = {"part_ids": parts}
     begun = f"select 1 from uploads where id = '{upload}' and completing is not null"
     with ThreadPoolExecutor() as pool:
-        first = pool.submit(http.post, f"/uploads/{upload}/complete", json=complete)
+        first = pool.submit(http.post, f"/uploads/{upload}/complete", json=complete, timeout=120)
         wait_for(lambda: postgres.ask(sleeper.database_url, begun), bool, "the parts to be joined")
         other = fall_asleep()
         there = http_client(other.base_url, ledger)
         assert there.get("/files").json()["data"] == [], "the parts were joined too soon"
-        second = there.post(f"/uploads/{upload}/complete", json=complete)
+        second = there.post(f"/uploads/{upload}/complete", json=complete, timeout=120)
         assert second.status_code == 200, second.text
         sleeper.go_on()
-        assert first.result(30).status_code == 400
+        assert first.result(120).status_code == 400
     (file,) = there.get("/files").json()["data"]
     assert file["id"] == second.json()["file"]["id"]
     assert there.get(f"/files/{file['id']}/content").content == part + part

@@ -25,3 +25,15 @@ fn is_passing(code: &str, error: &dyn DatabaseError) -> bool {
     error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().is_some()
         && (CODES.contains(&code) || CLASSES.iter().any(|class| code.starts_with(class)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_away_comes_back_and_what_is_wrong_stays_so() {
+        let away = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
+        assert!(passes(&Error::Io(away)) && passes(&Error::PoolTimedOut));
+        assert!(!passes(&Error::RowNotFound) && !passes(&Error::ColumnNotFound("x".to_owned())));
+    }
+}
