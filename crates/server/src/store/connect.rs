@@ -158,10 +158,10 @@ async fn open_postgres(url: &str, config: PostgresConfig) -> anyhow::Result<(Sto
                 async move { connection.execute(AssertSqlSafe(session).into_sql_str()).await.map(|_| ()) },
             )
         })
-        .connect_with(options)
+        .connect_with(options.clone())
         .await
         .context("could not connect to PostgreSQL")?;
-    let bulletin = Bulletin::over(pool.clone(), listening);
+    let bulletin = Bulletin::over(options, listening);
     let store = Store { reads: pool.clone(), writer: Writer::Pool(pool), database, bulletin };
     Ok((store, FolderLock { _file: None }))
 }

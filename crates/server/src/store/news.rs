@@ -13,6 +13,7 @@ use std::time::Duration;
 use adjutant_wire::{RunId, ThreadId};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 use sqlx::{AnyPool, ConnectOptions};
 use tokio::sync::{broadcast, mpsc};
@@ -96,12 +97,15 @@ impl Bulletin {
     }
 
     /// News that go to all processes over a PostgreSQL, and come from them.
-    pub(super) fn over(pool: AnyPool, options: PgConnectOptions) -> Self {
+    pub(super) fn over(saying: AnyConnectOptions, hearing: PgConnectOptions) -> Self {
         let here = broadcast::Sender::new(HEARD_LATE);
         let (elsewhere, said) = mpsc::channel(SAID_LATE);
         let name = hex();
+        // A connection of its own: where requests wait for one, news are the more urgent.
+        let pool =
+            AnyPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(saying);
         tokio::spawn(say(pool, name.clone(), said));
-        tokio::spawn(hear(options.disable_statement_logging(), name.clone(), here.clone()));
+        tokio::spawn(hear(hearing.disable_statement_logging(), name.clone(), here.clone()));
         Self { here, elsewhere: Some(elsewhere), name: Some(name) }
     }
 

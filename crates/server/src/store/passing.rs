@@ -13,11 +13,10 @@ const CODES: [&str; 6] = ["40001", "40P01", "40003", "55P03", "25P03", "25006"];
 /// Whether the same may work a little later: the database is away, or others were in the way. What was to be
 /// committed when a connection was lost may have been.
 pub(super) fn passes(error: &Error) -> bool {
-    match error {
-        Error::Io(_) | Error::PoolTimedOut | Error::WorkerCrashed => true,
-        Error::Database(error) => error.code().is_some_and(|code| is_passing(&code, &**error)),
-        _ => false,
+    if let Error::Database(error) = error {
+        return error.code().is_some_and(|code| is_passing(&code, &**error));
     }
+    matches!(error, Error::Io(_) | Error::PoolTimedOut | Error::WorkerCrashed)
 }
 
 fn is_passing(code: &str, error: &dyn DatabaseError) -> bool {
