@@ -50,6 +50,7 @@ class Postgres:
             shutil.chown(self._data, self._user)
         self.port = _free_port()
         self._log = (self._folder / "log").open("wb")
+        self._prepare()
         self._process = self._start()
 
     @property
@@ -74,10 +75,18 @@ class Postgres:
         self._log.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def restart(self) -> None:
+        """Ends every connection at once, and is back a moment later."""
+        self._process.send_signal(signal.SIGINT)
+        self._process.wait(15)
+        self._process = self._start()
+
+    def _prepare(self) -> None:
         initdb = [self._bin / "initdb", "-D", self._data, "-U", OWNER]
         options = ["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
         self._run([*initdb, *options])
+
+    def _start(self) -> subprocess.Popen[bytes]:
         settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": self._data}
         flags = [text for key, value in settings.items() for text in ("-c", f"{key}={value}")]
         command = [self._bin / "postgres", "-D", self._data, *flags]
@@ -121,6 +130,13 @@ def execute(url: str, statement: str) -> None:
     """Does something to a database behind its server's back."""
     command = [_installed() / "psql", "-X", "-q", "-d", url, "-c", statement]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+
+
+def ask(url: str, statement: str) -> list[str]:
+    """What a database answers, a line for each row."""
+    command = [_installed() / "psql", "-X", "-q", "-A", "-t", "-d", url, "-c", statement]
+    done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    return done.stdout.decode().split("\n")[:-1]
 
 
 def die_with_parent() -> None:

@@ -81,6 +81,12 @@ class Adjutant:
         return ["--data", str(self.folder / "data")]
 
     @property
+    def database_url(self) -> str:
+        """The PostgreSQL that it keeps everything in."""
+        assert self._database_url, "this server keeps everything in SQLite"
+        return self._database_url
+
+    @property
     def base_url(self) -> str:
         return f"{self.address}/v1"
 
@@ -115,6 +121,14 @@ class Adjutant:
         """The power fails: no destructor runs, no buffer is written."""
         self._process.kill()
         self._process.wait()
+
+    def pause(self) -> None:
+        """It stands still, as where its machine sleeps, and its connections with it."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """It wakes and knows nothing of the time that passed."""
+        self._process.send_signal(signal.SIGCONT)
 
     def restart_later(self, seconds: int) -> None:
         """Stops the server and starts it again so many seconds in the future."""

@@ -69,6 +69,7 @@ class Servers:
         self._folder = folder
         self._upstream = upstream
         self._shared: dict[tuple[object, ...], Adjutant] = {}
+        self._lent_copies: dict[tuple[object, ...], list[Adjutant]] = {}
         self._all: list[Adjutant] = []
         self._postgres: postgres.Postgres | None = None
         self._s3: S3 | None = None
@@ -109,6 +110,36 @@ class Servers:
             database_url=self._database(number) if db == "postgres" else None,
             settings={**SETTINGS, **(settings or {})},
             **options,
+        )
+        self._all.append(server)
+        return server
+
+    def copies(self, number: int, *, shared: bool = True, **settings: str) -> list[Adjutant]:
+        """Servers over one PostgreSQL and one bucket. `shared` ones are lent to every test that asks."""
+        key = ("copies", number, *sorted(settings.items()))
+        lent = self._lent_copies.get(key, []) if shared else []
+        if lent and all(server.is_running for server in lent):
+            return lent
+        first = self.new("postgres", settings={**self.blob_settings("s3"), **settings})
+        copies = [first, *(self.beside(first) for _ in range(number - 1))]
+        if shared:
+            self._lent_copies[key] = copies
+        return copies
+
+    def beside(self, server: Adjutant) -> Adjutant:
+        """One more copy of a server over a PostgreSQL."""
+        return self.over(server.database_url, **server.settings)
+
+    def new_database(self) -> str:
+        return self._database(next(self._numbers))
+
+    def over(self, database_url: str, **settings: str) -> Adjutant:
+        """A server over this PostgreSQL."""
+        server = Adjutant(
+            self._folder / f"server-{next(self._numbers)}",
+            upstream=self._upstream.base_url,
+            database_url=database_url,
+            settings={**SETTINGS, **settings},
         )
         self._all.append(server)
         return server

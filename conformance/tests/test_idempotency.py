@@ -14,7 +14,7 @@ from harness.ledger import Ledger
 from harness.scripted import Answer
 from harness.sdk import http_client, httpx
 from harness.server import Adjutant
-from harness.story import Story, wait_for
+from harness.story import Story, function_tool, outputs_for, wait_for
 
 pytestmark = pytest.mark.once
 
@@ -142,9 +142,7 @@ def test_streams_know_no_keys(http: httpx.Client, story: Story, key: str) -> Non
     body = {"assistant_id": story.assistant().id, "stream": True}
     path = f"/threads/{story.thread('Hi').id}/runs"
     for _ in range(2):
-        with http.stream(
-            "POST", path, json=body, headers={"Idempotency-Key": key}
-        ) as answer:
+        with http.stream("POST", path, json=body, headers={"Idempotency-Key": key}) as answer:
             assert answer.headers["content-type"].startswith("text/event-stream")
             answer.read()
     assert len(http.get(path).json()["data"]) == 2
@@ -196,7 +194,9 @@ def test_after_a_crash_each_request_was_carried_out_once_or_not_at_all(
     http = http_client(mortal.base_url, ledger)
     beyond = max(before) + 40
     for number in range(beyond):
-        send_again = post(http, f"note-{number}", path, {"role": "user", "content": f"note {number}"})
+        send_again = post(
+            http, f"note-{number}", path, {"role": "user", "content": f"note {number}"}
+        )
         assert send_again.status_code == 200
         assert before.get(number, send_again.content) == send_again.content
     texts, after = [], {}
@@ -207,3 +207,18 @@ def test_after_a_crash_each_request_was_carried_out_once_or_not_at_all(
             break
         after = {"after": page["last_id"]}
     assert sorted(texts) == sorted(f"note {number}" for number in range(beyond))
+
+
+def test_outputs_are_submitted_once(story: Story, http: httpx.Client, key: str) -> None:
+    """Whoever heard no answer and sends them again reads the same one, and not that nobody waits for them."""
+    story.model.calls("look", {"at": "sky"}).then_says("Blue.")
+    assistant = story.assistant(tools=[function_tool("look")])
+    run = story.wait(story.run(story.thread("Colour?"), assistant), "requires_action")
+    path = f"/threads/{run.thread_id}/runs/{run.id}/submit_tool_outputs"
+    body = {"tool_outputs": outputs_for(run, "blue")}
+    first, second = post(http, key, path, body), post(http, key, path, body)
+    assert first.status_code == second.status_code == 200 and first.json() == second.json()
+    story.wait(run, "completed")
+    assert post(http, key, path, body).json() == first.json()
+    assert post(http, uuid.uuid4().hex, path, body).status_code == 400
+    assert story.messages(run.thread_id)[-1] == ("assistant", "Blue.")

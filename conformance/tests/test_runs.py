@@ -11,7 +11,7 @@ import pytest
 
 from harness.scripted import Model, Usage, event_bytes
 from harness.sdk import httpx
-from harness.story import Story, function_tool
+from harness.story import Story, function_tool, text_of, wait_for
 
 
 def test_a_question_is_answered(story: Story) -> None:
@@ -330,3 +330,16 @@ def test_many_threads_run_at_once(story: Story) -> None:
     assert story.look(slow).status == "in_progress"
     gate.open()
     assert story.wait(slow).status == "completed"
+
+
+def test_metadata_that_a_client_gives_a_growing_message_stay(story: Story) -> None:
+    gate = story.model.gate()
+    story.model.says("Half a ", gate, "sentence.")
+    run = story.run(story.thread("Hi"), story.assistant())
+    listed = story.threads.messages.list
+    (message, _) = wait_for(lambda: listed(run.thread_id).data, lambda m: len(m) == 2, "an answer")
+    story.threads.messages.update(message.id, thread_id=run.thread_id, metadata={"of": "mine"})
+    gate.open()
+    story.wait(run, "completed")
+    (message, _) = listed(run.thread_id).data
+    assert message.metadata == {"of": "mine"} and text_of(message) == "Half a sentence."

@@ -20,6 +20,7 @@ pub struct Config {
     pub listen: SocketAddr,
     pub data: PathBuf,
     pub database_url: String,
+    pub postgres: PostgresConfig,
     pub blobs: String,
     pub log: String,
     pub request_bytes: usize,
@@ -41,6 +42,18 @@ pub struct Config {
     pub runs: RunsConfig,
     pub search: SearchConfig,
     pub code_interpreter: CodeInterpreterConfig,
+}
+
+/// How PostgreSQL is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents them")]
+pub struct PostgresConfig {
+    pub connections: u32,
+    pub connect_seconds: u64,
+    pub statement_seconds: u64,
+    pub lock_seconds: u64,
+    pub idle_transaction_seconds: u64,
 }
 
 /// The code interpreter.
@@ -240,6 +253,8 @@ impl Config {
     }
 
     fn check(&self) -> anyhow::Result<()> {
+        ensure!(self.postgres.connections >= 2, "postgres.connections must be at least 2");
+        ensure!(self.postgres.connect_seconds > 0, "postgres.connect_seconds must be more than 0");
         ensure!(self.runs.expires_seconds > 0, "runs.expires_seconds must be more than 0");
         ensure!(self.search.read_at_once > 0, "search.read_at_once must be more than 0");
         ensure!(self.runs.lease_seconds > 0, "runs.lease_seconds must be more than 0");

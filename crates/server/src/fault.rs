@@ -14,6 +14,10 @@ pub enum Fault {
     /// It was served before: the client reads the same answer again.
     #[error("the request was answered before")]
     Answered(String),
+    /// Something that we need is away for now, as a database that starts again: the client reads a 503, and tries
+    /// again. What it asked for may have been done all the same.
+    #[error("{0:#}")]
+    Unavailable(anyhow::Error),
     /// We are: the log reads why, the client a 500 with the request's id.
     #[error("{0:#}")]
     Broken(anyhow::Error),

@@ -124,7 +124,7 @@ pub async fn check(config: Config) -> anyhow::Result<()> {
     }
     match place(&config) {
         Place::Folder(folder) => say(&format!("Keeps everything in the folder `{}`.", folder.display()))?,
-        Place::Postgres(_) => {
+        Place::Postgres(..) => {
             let (store, _) = Store::open(&place(&config)).await?;
             store.ping().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
             say("Keeps everything in PostgreSQL, which answers.")?;
@@ -195,7 +195,7 @@ fn place(config: &Config) -> Place {
     if config.database_url.is_empty() {
         Place::Folder(config.data.clone())
     } else {
-        Place::Postgres(config.database_url.clone())
+        Place::Postgres(config.database_url.clone(), config.postgres)
     }
 }
 

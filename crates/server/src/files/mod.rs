@@ -12,6 +12,7 @@ use std::time::Duration;
 use adjutant_wire::FileId;
 use adjutant_wire::files::{CreateFile, File};
 use adjutant_wire::id::Id;
+use adjutant_wire::runs::RunStatus;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -20,7 +21,7 @@ use crate::blobs::{self, Blobs, Content};
 use crate::clock::Clock;
 use crate::fault::Result;
 use crate::ids::{fresh, hex};
-use crate::store::{Once, Project, Store};
+use crate::store::{Lease, Once, Project, Store};
 
 /// What files need.
 pub struct Files {
@@ -80,6 +81,27 @@ impl Files {
         tx.remember(once, &file).await?;
         tx.commit().await?;
         Ok(file)
+    }
+
+    /// Stores a new file that was received for a run; `None` where the run is not this worker's any more, or is to
+    /// end.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn add_under(
+        &self,
+        lease: &Lease,
+        new: CreateFile,
+        received: Received,
+    ) -> Result<Option<File>> {
+        let file = new.into_file(fresh(), received.bytes(), self.clock.seconds());
+        let mut tx = self.store.write(lease.project()).await?;
+        if tx.hold(lease).await? != Some(RunStatus::InProgress) {
+            return Ok(None);
+        }
+        tx.add_file(&file, self.clock.position(), received.key()).await?;
+        tx.commit().await?;
+        Ok(Some(file))
     }
 
     /// A file and its content.

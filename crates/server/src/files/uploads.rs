@@ -109,7 +109,10 @@ impl Files {
         // It may have been cancelled meanwhile.
         let mut upload = tx.lock_upload(id, self.clock.seconds()).await?;
         upload.must_be_pending("complete")?;
-        tx.complete_upload(&mut upload, fresh(), received.key()).await?;
+        if tx.complete_upload(&mut upload, fresh(), received.key()).await?.is_none() {
+            // This process was silent for so long that another one began anew.
+            return Err(ended_meanwhile().into());
+        }
         tx.commit().await?;
         self.due.notify_one();
         Ok(upload)

@@ -2,7 +2,7 @@
 
 use adjutant_wire as wire;
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderValue};
+use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
@@ -54,6 +54,7 @@ impl IntoResponse for Fault {
         match self {
             Self::Refused(error) => refused(&error),
             Self::Answered(answer) => json_text(StatusCode::OK, answer),
+            Self::Unavailable(error) => unavailable(&error),
             Self::Broken(error) => broken(&error),
         }
     }
@@ -61,6 +62,18 @@ impl IntoResponse for Fault {
 
 fn refused(error: &wire::Error) -> Response<Body> {
     json(StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error)
+}
+
+/// Whoever asks again may be answered: SDKs do so by themselves.
+fn unavailable(error: &anyhow::Error) -> Response<Body> {
+    let id = RequestId::fresh();
+    tracing::warn!(request.id = %id.0, "a request could not be served now: {error:#}");
+    let mut response = refused(&wire::Error::overloaded(
+        "The database does not answer just now, or was too busy with other requests. Send the request again.",
+    ));
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+    response.extensions_mut().insert(id);
+    response
 }
 
 /// The log reads what is wrong; the client, by which id to find it there. The answer's header gets the same.

@@ -33,7 +33,7 @@ use adjutant_wire as wire;
 
 /// All routes.
 pub fn router(app: App) -> Router {
-    // What creates something creates it once, however often it is sent with the same `Idempotency-Key`.
+    // What creates something, or goes on, does so once, however often it is sent with the same `Idempotency-Key`.
     let once = || from_fn_with_state(app.clone(), once::once);
     let mut assistants_api = Router::new()
         .route("/assistants", post(assistants::create).route_layer(once()).get(assistants::list))
@@ -55,7 +55,10 @@ pub fn router(app: App) -> Router {
         .route("/threads/{thread_id}/runs", post(runs::create).route_layer(once()).get(runs::list))
         .route("/threads/{thread_id}/runs/{run_id}", get(runs::retrieve).post(runs::modify))
         .route("/threads/{thread_id}/runs/{run_id}/cancel", post(runs::cancel))
-        .route("/threads/{thread_id}/runs/{run_id}/submit_tool_outputs", post(runs::submit_tool_outputs))
+        .route(
+            "/threads/{thread_id}/runs/{run_id}/submit_tool_outputs",
+            post(runs::submit_tool_outputs).route_layer(once()),
+        )
         .route("/threads/{thread_id}/runs/{run_id}/stream", get(runs::stream_events))
         .route("/threads/{thread_id}/runs/{run_id}/model_requests", get(runs::model_requests))
         .route("/threads/{thread_id}/runs/{run_id}/steps", get(steps::list))

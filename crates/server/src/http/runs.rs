@@ -57,7 +57,7 @@ pub(super) async fn create_with_thread(
 
 pub(super) async fn submit_tool_outputs(
     app: App,
-    Caller(project): Caller,
+    once: Once,
     events: Events,
     Query(include): Query<Include>,
     Path((thread, id)): Path<(ThreadId, RunId)>,
@@ -65,11 +65,12 @@ pub(super) async fn submit_tool_outputs(
 ) -> Result<Response<Body>> {
     new.include = include;
     let followed = events.take_over(&mut new.stream);
-    let waiting = if followed { app.engine.last_event_id(&project, &thread, &id).await? } else { None };
-    let started = app.engine.submit(&project, &thread, &id, new).await?;
+    let project = &once.project;
+    let waiting = if followed { app.engine.last_event_id(project, &thread, &id).await? } else { None };
+    let started = app.engine.submit(&once, &thread, &id, new).await?;
     if followed {
         let begin = waiting.as_deref().map_or(Begin::Run, Begin::After);
-        return follow(&app, &project, &started.run, begin, include).await;
+        return follow(&app, project, &started.run, begin, include).await;
     }
     Ok(answer(&app, started))
 }

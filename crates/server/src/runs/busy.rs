@@ -10,12 +10,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::Engine;
+use super::hearing::Watch;
 use crate::config::Busy;
 use crate::fault::{Fault, Result};
 use crate::store::Project;
 
-/// Ends of runs in other processes are looked for this often.
-const LOOK: Duration = Duration::from_millis(250);
+/// How often it is looked whether a run has ended when nobody says so.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// More requests than this do not wait for one thread.
 const MOST_WAITING: usize = 64;
@@ -72,19 +73,25 @@ impl Engine {
         deadline: Instant,
     ) -> Result<()> {
         let mut interrupted: Option<RunId> = None;
+        let mut watch: Option<Watch> = None;
         while Instant::now() < deadline {
             // Registered before the look, or an end that comes in between would be missed.
-            let ended = self.ended.notified();
+            let ended = watch.as_ref().map(Watch::moved);
             let live = self.store.read(project).await?.live_run(thread).await?;
             let Some(run) = live else { return Ok(()) };
             if busy == Busy::Interrupt && interrupted.as_ref() != Some(&run) {
                 match self.cancel(project, thread, &run).await {
-                    Err(Fault::Broken(error)) => return Err(Fault::Broken(error)),
                     // Refused: it has ended by itself meanwhile.
-                    Ok(_) | Err(_) => interrupted = Some(run),
+                    Ok(_) | Err(Fault::Refused(_)) => interrupted = Some(run),
+                    Err(fault) => return Err(fault),
                 }
                 continue;
             }
+            let is_watched = watch.as_ref().is_some_and(|watch| *watch.run() == run);
+            let Some(ended) = ended.filter(|_| is_watched) else {
+                watch = Some(self.watched.watch(&run));
+                continue;
+            };
             let _ = tokio::time::timeout(LOOK, ended).await;
         }
         Ok(())

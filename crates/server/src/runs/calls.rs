@@ -6,6 +6,7 @@ use adjutant_wire::steps::{CalledTool, FunctionCall, Step, StepDetails, StepKind
 
 use super::executor::{Executor, Stop, Work, failed};
 use super::machine::{self, End};
+use super::storing::Change;
 use super::tokens;
 use super::turn::Turn;
 use crate::ids::fresh;
@@ -78,9 +79,7 @@ impl Executor {
         let now = self.engine.clock.seconds();
         let details = StepDetails::ToolCalls { tool_calls: Vec::new() };
         let step = self.new_step(StepKind::ToolCalls, details, now);
-        let mut tx = self.hold().await?;
-        tx.add_step(&self.lease, &step, self.next_position).await?;
-        self.commit(tx).await?;
+        self.store(Change::Step(&step, None, self.next_position)).await?;
         self.next_position += 1;
         self.announce_step(&step);
         self.open = Some(Work { step, message: None });

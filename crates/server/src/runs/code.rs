@@ -1,21 +1,26 @@
 //! What a run does with the code interpreter: which files its programs read, running them while their outputs
 //! stream, and what becomes of figures and files.
 
+use std::time::Duration;
+
+use adjutant_wire::FileId;
 use adjutant_wire::events::{CallDelta, CallGrowth, Event};
 use adjutant_wire::files::File;
 use adjutant_wire::id::Id;
 use adjutant_wire::steps::{
-    CalledTool, CodeInterpreterCall, CodeInterpreterOutput, OutputImage, Step, StepDetails,
+    CalledTool, CodeInterpreterCall, CodeInterpreterOutput, OutputImage, Step, StepDetails, ToolCall,
 };
 use adjutant_wire::tools::ToolResources;
-use adjutant_wire::{FileId, StepId};
+use tokio::time::{Instant, timeout};
 
-use super::executor::{Executor, Stop};
+use super::executor::{Executor, Stop, Work};
 use super::history::Entry;
 use super::hosted::or_none;
 use super::links::{self, Link};
-use crate::fault::Result;
-use crate::tools::code_interpreter::{Given, InputFile, Place, Program, plain_name};
+use super::storing::Change;
+use super::turn::FOLLOWED_CHECKPOINT;
+use crate::fault::{Fault, Result};
+use crate::tools::code_interpreter::{Given, InputFile, Linkable, Place, Program, plain_name};
 use crate::tools::hosted::HostedTool;
 
 /// The most files that a message links; an answer has one or two.
@@ -85,40 +90,58 @@ impl Executor {
             return Ok(());
         }
         let place = self.place().await?;
-        let id = step.id.clone();
-        let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return Ok(()) };
-        for (index, call) in tool_calls.iter_mut().enumerate() {
-            if let CalledTool::CodeInterpreter { code_interpreter } = &mut call.tool
-                && code_interpreter.pending
-            {
-                self.run_program(&place, &id, index, code_interpreter).await?;
-            }
+        for index in 0..all_calls(step).len() {
+            let ran = self.run_program(&place, step, index).await;
+            ran.map_err(not_again)?;
         }
         Ok(())
     }
 
-    async fn run_program(
-        &mut self,
-        place: &Place,
-        step: &StepId,
-        index: usize,
-        call: &mut CodeInterpreterCall,
-    ) -> Result<(), Stop> {
+    async fn run_program(&mut self, place: &Place, step: &mut Step, index: usize) -> Result<(), Stop> {
+        let Some(call) = pending_program(step, index) else { return Ok(()) };
+        // A worker before this one may have stored what it gave then.
+        call.outputs.clear();
         let program: Program = self.engine.code.start(place.clone(), call.input.clone());
-        while let Some(given) = self.unless_stopped(program.next()).await? {
-            for given in given {
-                let output = self.output(given).await?;
-                let at = add(&mut call.outputs, &output);
-                let growth = CallGrowth::CodeOutput { index: at, output: &output };
-                self.listener.emit(&Event::StepDelta(step, CallDelta { index, growth }));
+        let mut stored_at = Instant::now();
+        let mut grew = false;
+        loop {
+            let due =
+                if grew { FOLLOWED_CHECKPOINT.saturating_sub(stored_at.elapsed()) } else { Duration::MAX };
+            match self.unless_stopped(timeout(due, program.next())).await? {
+                Ok(Some(given)) => {
+                    self.take_outputs(step, index, given).await?;
+                    grew = self.live.is_followed_elsewhere();
+                }
+                Ok(None) => break,
+                Err(_) => {
+                    self.store(Change::Outputs(step)).await?;
+                    (stored_at, grew) = (Instant::now(), false);
+                }
             }
-            self.listener.flush().await;
+            if self.live.is_followed_here() {
+                self.live.show(Some(&Work { step: step.clone(), message: None }));
+            }
         }
-        call.pending = false;
+        if let Some(call) = pending_program(step, index) {
+            call.pending = false;
+        }
         Ok(())
     }
 
-    async fn output(&mut self, given: Given) -> Result<CodeInterpreterOutput> {
+    /// Adds what a program gave to its call, and tells the client.
+    async fn take_outputs(&mut self, step: &mut Step, index: usize, given: Vec<Given>) -> Result<(), Stop> {
+        for given in given {
+            let output = self.output(given).await?;
+            let Some(call) = pending_program(step, index) else { return Ok(()) };
+            let at = add(&mut call.outputs, &output);
+            let growth = CallGrowth::CodeOutput { index: at, output: &output };
+            self.listener.emit(&Event::StepDelta(&step.id, CallDelta { index, growth }));
+        }
+        self.listener.flush().await;
+        Ok(())
+    }
+
+    async fn output(&mut self, given: Given) -> Result<CodeInterpreterOutput, Stop> {
         Ok(match given {
             Given::Text(logs) => CodeInterpreterOutput::Logs { logs },
             Given::Image(png) if !self.kept.may_keep_figure(png.len()) => {
@@ -129,7 +152,8 @@ impl Executor {
                 CodeInterpreterOutput::Logs { logs }
             }
             Given::Image(png) => {
-                let file = self.engine.code.keep_image(self.lease.project(), png).await?;
+                let kept = self.engine.code.keep_image(&self.lease, png).await?;
+                let file = kept.ok_or(Stop::Changed)?;
                 let image = OutputImage { file_id: file.id.as_str().to_owned() };
                 CodeInterpreterOutput::Image { image }
             }
@@ -169,9 +193,13 @@ impl Executor {
     async fn linked_file(&mut self, path: &str) -> Result<Option<String>, Stop> {
         let engine = std::sync::Arc::clone(&self.engine);
         let most = RUN_BYTES.saturating_sub(self.kept.bytes);
-        let (project, thread) = (self.lease.project().clone(), self.run.thread_id.clone());
-        let kept = engine.code.keep_file(&project, &thread, path, most);
-        let file = self.unless_stopped(kept).await??;
+        let (lease, thread) = (self.lease.clone(), self.run.thread_id.clone());
+        let kept = engine.code.keep_file(&lease, &thread, path, most);
+        let file = match self.unless_stopped(kept).await?? {
+            Linkable::File(file) => Some(file),
+            Linkable::Nothing => None,
+            Linkable::Lost => return Err(Stop::Changed),
+        };
         Ok(file.map(|file| {
             self.kept.bytes += u64::try_from(file.bytes).unwrap_or_default();
             file.id.as_str().to_owned()
@@ -207,6 +235,14 @@ fn named(files: &[File]) -> Vec<InputFile> {
     files.iter().enumerate().map(named).collect()
 }
 
+/// What a program gave was told already, so that this worker does not run it again: the next one does.
+fn not_again(stop: Stop) -> Stop {
+    match stop {
+        Stop::Broken(Fault::Unavailable(why)) => Stop::Broken(Fault::Broken(why)),
+        stop @ (Stop::Broken(_) | Stop::Changed | Stop::End(_)) => stop,
+    }
+}
+
 fn file_ids(resources: &ToolResources) -> Vec<FileId> {
     let code = resources.code_interpreter.iter();
     code.flat_map(|code| &code.file_ids).map(|id| FileId::from_checked(id.clone())).collect()
@@ -222,14 +258,28 @@ pub(super) fn is_among(entries: &[Entry]) -> bool {
 }
 
 fn calls(step: &Step) -> impl Iterator<Item = &CodeInterpreterCall> {
-    let calls = match &step.step_details {
-        StepDetails::ToolCalls { tool_calls } => tool_calls.as_slice(),
-        StepDetails::MessageCreation { .. } => &[],
-    };
-    calls.iter().filter_map(|call| match &call.tool {
+    all_calls(step).iter().filter_map(|call| match &call.tool {
         CalledTool::CodeInterpreter { code_interpreter } => Some(code_interpreter),
         CalledTool::FileSearch { .. } | CalledTool::Function { .. } => None,
     })
+}
+
+fn all_calls(step: &Step) -> &[ToolCall] {
+    match &step.step_details {
+        StepDetails::ToolCalls { tool_calls } => tool_calls.as_slice(),
+        StepDetails::MessageCreation { .. } => &[],
+    }
+}
+
+/// The program at this place among a step's calls, if it has not been run.
+fn pending_program(step: &mut Step, index: usize) -> Option<&mut CodeInterpreterCall> {
+    let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return None };
+    match tool_calls.get_mut(index).map(|call| &mut call.tool) {
+        Some(CalledTool::CodeInterpreter { code_interpreter }) => {
+            code_interpreter.pending.then_some(code_interpreter)
+        }
+        Some(CalledTool::FileSearch { .. } | CalledTool::Function { .. }) | None => None,
+    }
 }
 
 /// Adds an output to those before, text to text, and says as which one.

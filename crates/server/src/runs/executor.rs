@@ -14,10 +14,12 @@ use tokio::sync::watch;
 use super::Engine;
 use super::code::Kept;
 use super::follow::Live;
+use super::hosted::or_none;
 use super::listener::Listener;
 use super::machine::{self, End, Illegal, Next};
+use super::storing::{Change, Patience};
 use crate::fault::{Fault, Result};
-use crate::store::{Claimed, Lease, Writing};
+use crate::store::{Claimed, Lease, News};
 
 /// Why a worker stopped in the middle of what it did.
 #[derive(Debug)]
@@ -113,6 +115,7 @@ impl Executor {
         if self.lease.token() > 1 {
             self.load(position).await?;
         }
+        let mut away: Option<Patience> = None;
         loop {
             let next = machine::next(&self.run, &self.steps, self.engine.clock.seconds());
             let outcome = match next {
@@ -129,7 +132,10 @@ impl Executor {
                 },
             };
             let stop = match outcome {
-                Ok(()) => continue,
+                Ok(()) => {
+                    away = None;
+                    continue;
+                }
                 Err(Stop::End(end)) => match self.finish(end).await {
                     Ok(()) => return Ok(()),
                     Err(stop) => stop,
@@ -142,43 +148,67 @@ impl Executor {
                         return Ok(());
                     }
                 }
+                // Nothing was announced of what this step began: it can begin again.
+                Stop::Broken(Fault::Unavailable(why))
+                    if self.open.is_none()
+                        && away.get_or_insert_with(|| self.patience()).waits(&why).await => {}
                 Stop::Broken(fault) => return Err(fault),
                 Stop::End(_) => return Err(Fault::Broken(anyhow::anyhow!("a run could not be ended twice"))),
             }
         }
     }
 
-    /// Reads what was done before, and takes away what a lost worker had left half done: the model is asked
+    /// Takes over what was done before, and takes away what a lost worker had left half done: the model is asked
     /// for that turn again.
     async fn load(&mut self, position: i64) -> Result<()> {
-        let stored = self.engine.store.read(self.lease.project()).await?.all_steps(&self.run.id).await?;
+        let patience = self.patience();
+        let stored = loop {
+            match self.stored_steps().await {
+                Err(Fault::Unavailable(why)) if patience.waits(&why).await => {}
+                stored => break stored?,
+            }
+        };
         let last = stored.last().map_or(position, |(position, _)| *position + 1);
         self.next_position = last + 1;
-        let (half, whole): (Vec<Step>, Vec<Step>) =
+        let (half_done, whole): (Vec<Step>, Vec<Step>) =
             stored.into_iter().map(|(_, step)| step).partition(machine::is_half_done);
         self.steps = whole;
-        if half.is_empty() {
+        loop {
+            match self.discard(&half_done).await {
+                Err(Fault::Unavailable(why)) if patience.waits(&why).await => {}
+                discarded => return discarded,
+            }
+        }
+    }
+
+    async fn stored_steps(&self) -> Result<Vec<(i64, Step)>> {
+        self.engine.store.read(self.lease.project()).await?.all_steps(&self.run.id).await
+    }
+
+    async fn discard(&self, half_done: &[Step]) -> Result<()> {
+        if half_done.is_empty() {
             return Ok(());
         }
         let mut tx = self.engine.store.write(self.lease.project()).await?;
         if tx.hold(&self.lease).await?.is_none() {
             return Ok(());
         }
-        for step in half {
+        for step in half_done {
             tracing::info!(run.id = %self.run.id, step.id = %step.id, "step `{}` was left half done and begins again", step.id);
-            tx.discard_step(&self.lease, &step.id).await?;
+            // Gone already where an answer was lost.
+            or_none(tx.discard_step(&self.lease, &step.id).await)?;
             if let StepDetails::MessageCreation { message_creation } = &step.step_details {
                 tx.discard_message(&self.lease, &self.run.id, &message_creation.message_id).await?;
             }
         }
+        tx.announce(News::RunMoved(self.run.id.clone()));
         tx.commit().await
     }
 
     async fn start(&mut self) -> Result<(), Stop> {
         let mut run = self.run.clone();
         machine::start(&mut run, self.engine.clock.seconds())?;
-        let tx = self.transaction().await?;
-        self.move_run(tx, run, None).await?;
+        self.move_run(run, None).await?;
         self.listener.emit(&Event::Run(&self.run));
         self.listener.flush().await;
         Ok(())
@@ -193,8 +223,7 @@ impl Executor {
         let mut run = self.run.clone();
         machine::park(&mut run, calls)?;
         let due_at = run.expires_at.unwrap_or_default().saturating_mul(1_000);
-        let tx = self.transaction().await?;
-        self.move_run(tx, run, Some(due_at)).await?;
+        self.move_run(run, Some(due_at)).await?;
         tracing::debug!(run.id = %self.run.id, "run `{}` waits for its client", self.run.id);
         self.listener.emit(&Event::Run(&self.run));
         self.listener.emit(&Event::Done);
@@ -209,8 +238,7 @@ impl Executor {
         let usage = self.usage();
         let mut run = self.run.clone();
         machine::end(&mut run, &end, usage, now)?;
-        let tx = self.transaction().await?;
-        let moved = self.move_run(tx, run, None).await;
+        let moved = self.move_run(run, None).await;
         if matches!(moved, Err(Stop::Changed)) {
             // The run will end otherwise, and so will what is open.
             (self.open, self.steps, self.done) = before;
@@ -254,52 +282,23 @@ impl Executor {
         self.steps.iter().filter_map(|step| step.usage).fold(Usage::default(), |sum, usage| sum + usage)
     }
 
-    /// A transaction that holds what has been done since the last one.
-    pub(super) async fn transaction(&mut self) -> Result<Writing, Stop> {
-        let mut tx = self.engine.store.write(self.lease.project()).await?;
-        for work in &self.done {
-            tx.update_step(&work.step).await?;
-            if let Some(message) = &work.message {
-                tx.update_message(message).await?;
-            }
-        }
-        Ok(tx)
-    }
-
-    /// Commits a transaction of [`Self::transaction`] and announces what has been done.
-    pub(super) async fn commit(&mut self, tx: Writing) -> Result<(), Stop> {
-        tx.commit().await?;
-        for Work { step, message } in self.done.drain(..) {
-            if let Some(message) = &message {
-                self.listener.emit(&Event::Message(message));
-            }
-            // Calls that wait for the client leave their step in progress, which was announced.
-            if step.status != StepStatus::InProgress {
-                self.listener.emit(&Event::Step(&step));
-            }
-        }
-        self.live.show(self.open.as_ref());
-        Ok(())
-    }
-
-    async fn move_run(&mut self, mut tx: Writing, run: Run, due_at: Option<i64>) -> Result<(), Stop> {
-        if !tx.move_run(&self.lease, self.run.status, &run, due_at).await? {
-            return Err(Stop::Changed);
-        }
-        self.commit(tx).await?;
+    async fn move_run(&mut self, run: Run, due_at: Option<i64>) -> Result<(), Stop> {
+        self.store(Change::Run(&run, due_at)).await?;
         self.run = run;
         Ok(())
     }
 
     /// Finds out why the run is not as it was. False where there is nothing left to do here.
     async fn look_again(&mut self) -> Result<bool> {
-        // Asked of the writer: what made a write of ours fail may not be committed yet, so readers may not
-        // see it.
-        let mut tx = self.engine.store.write(self.lease.project()).await?;
-        let stored = tx.run(&self.run.thread_id, &self.run.id).await;
-        tx.commit().await?;
+        let patience = self.patience();
+        let stored = loop {
+            match self.stored_run().await {
+                Err(Fault::Unavailable(why)) if patience.waits(&why).await => {}
+                stored => break stored,
+            }
+        };
         match stored {
-            Ok(run) if run.status == RunStatus::Cancelling => {
+            Ok((run, true)) if run.status == RunStatus::Cancelling => {
                 if self.run.status != RunStatus::Cancelling {
                     self.run = run;
                     self.listener.emit(&Event::Run(&self.run));
@@ -309,6 +308,7 @@ impl Executor {
             // Another worker has it; or nothing has changed after all, and since the turn was left in the
             // middle, whoever takes it up next cleans up after it.
             Ok(_) => {
+                tracing::info!(run.id = %self.run.id, "run `{}` is no longer worked on here", self.run.id);
                 self.break_off().await;
                 self.engine.give_back(&self.lease, self.engine.clock.milliseconds()).await;
                 Ok(false)
@@ -317,8 +317,18 @@ impl Executor {
                 self.end_deleted().await;
                 Ok(false)
             }
-            Err(fault @ (Fault::Broken(_) | Fault::Answered(_))) => Err(fault),
+            Err(fault @ (Fault::Broken(_) | Fault::Answered(_) | Fault::Unavailable(_))) => Err(fault),
         }
+    }
+
+    /// The run as it is by now, and whether it is still this worker's. Asked of the writer: what made a write of ours
+    /// fail may not be committed yet, so readers may not see it.
+    async fn stored_run(&self) -> Result<(Run, bool)> {
+        let mut tx = self.engine.store.write(self.lease.project()).await?;
+        let stored = tx.run(&self.run.thread_id, &self.run.id).await;
+        let held = tx.hold(&self.lease).await?.is_some();
+        tx.commit().await?;
+        Ok((stored?, held))
     }
 
     /// The thread was deleted with its run: its client hears that the run was cancelled.

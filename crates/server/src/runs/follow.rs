@@ -6,21 +6,32 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use adjutant_wire::runs::RunStatus;
+use adjutant_wire::runs::{RunStatus, Usage};
 use adjutant_wire::steps::{Include, Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
-use adjutant_wire::{RunId, ThreadId};
+use adjutant_wire::{RunId, ThreadId, UnixSeconds};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 
 use super::executor::Work;
+use super::machine::{self, End};
 use super::replay::{Known, Told, tell, tell_thread};
 use super::{Engine, Stream};
 use crate::fault::{Fault, Result};
-use crate::store::Project;
+use crate::store::{News, Project};
 
-/// How often a run in another process is looked at. What it writes is seen as it is stored.
-const LOOK: Duration = Duration::from_millis(500);
+/// How often a run is looked at when nobody says that something was stored.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Who follows a run that is worked on in another process says so again after this long.
+const SAID_AGAIN: Duration = Duration::from_secs(5);
+
+/// A worker that has not heard for so long that somebody follows it from another process takes it that nobody does.
+const FOLLOWED: Duration = Duration::from_secs(15);
+
+/// How long the database may be away before a stream ends.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Pieces on their way to one client; a slower one holds up its own stream alone.
 const PIECES_WAITING: usize = 16;
@@ -32,12 +43,19 @@ pub(super) struct Live {
     open: Mutex<Option<Work>>,
     changed: Notify,
     attached: Notify,
+    /// When somebody in another process was last known to follow the run.
+    followed_elsewhere: Mutex<Option<Instant>>,
 }
 
 impl Live {
+    /// Whether somebody in this process follows the run.
+    pub(super) fn is_followed_here(&self) -> bool {
+        self.followers.load(Ordering::Acquire) > 0
+    }
+
     /// Shows the step that is open. Copied only if somebody looks.
     pub(super) fn show(&self, open: Option<&Work>) {
-        if self.followers.load(Ordering::Acquire) > 0 {
+        if self.is_followed_here() {
             *self.open.lock().unwrap_or_else(PoisonError::into_inner) = open.cloned();
             self.changed.notify_waiters();
         }
@@ -46,6 +64,18 @@ impl Live {
     /// Waits until somebody begins to follow the run, who has not been shown yet what is open.
     pub(super) async fn attached(&self) {
         self.attached.notified().await;
+    }
+
+    /// Notes that somebody in another process follows the run: what grows is stored often for a while.
+    pub(super) fn follow_from_elsewhere(&self) {
+        *self.followed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        self.attached.notify_one();
+    }
+
+    /// Whether somebody in another process follows the run, and is to be told what is stored.
+    pub(super) fn is_followed_elsewhere(&self) -> bool {
+        let followed = self.followed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        followed.is_some_and(|at| at.elapsed() < FOLLOWED)
     }
 
     fn open(&self) -> Option<Work> {
@@ -139,6 +169,10 @@ impl Engine {
         to: &mpsc::Sender<Bytes>,
     ) -> Result<()> {
         let mut follower: Option<Follower> = None;
+        let watch = self.watched.watch(run);
+        let mut said: Option<Instant> = None;
+        let mut away: Option<Instant> = None;
+        let mut last: Option<Known> = None;
         loop {
             let live = self.live(run);
             // A run that goes on after it waited has another worker.
@@ -147,14 +181,34 @@ impl Engine {
             }
             // Registered before the look, or a change that comes in between would be missed.
             let changed = follower.as_ref().map(|follower| follower.0.changed.notified());
-            let known = self.known(project, thread, run, follower.as_ref()).await?;
+            let moved = watch.moved();
+            let known = match self.known(project, thread, run, follower.as_ref()).await {
+                Err(Fault::Unavailable(why)) if away.is_none_or(|since| since.elapsed() < PATIENCE) => {
+                    tracing::warn!(run.id = %run, "a stream of run `{run}` waits for the database: {why:#}");
+                    away.get_or_insert_with(Instant::now);
+                    tokio::time::sleep(LOOK).await;
+                    continue;
+                }
+                // The thread was deleted with its run, as a client hears it whose stream began the run.
+                Err(Fault::Refused(error)) => match last.take() {
+                    Some(known) => cancelled(known, self.clock.seconds()),
+                    None => return Err(error.into()),
+                },
+                known => known?,
+            };
+            away = None;
             let over = tell(&known, &mut told, include, &mut frames);
+            last = Some(known);
             if !frames.is_empty() && to.send(std::mem::take(&mut frames).into()).await.is_err() || over {
                 return Ok(());
             }
+            if follower.is_none() && said.is_none_or(|said| said.elapsed() >= SAID_AGAIN) {
+                self.store.announce(News::RunFollowed(run.clone()));
+                said = Some(Instant::now());
+            }
             match changed {
                 Some(changed) => drop(tokio::time::timeout(LOOK, changed).await),
-                None => tokio::time::sleep(LOOK).await,
+                None => drop(tokio::time::timeout(LOOK, moved).await),
             }
             if to.is_closed() {
                 return Ok(());
@@ -177,8 +231,8 @@ impl Engine {
                 StepDetails::MessageCreation { message_creation } => {
                     match store.message(thread, &message_creation.message_id).await {
                         Ok(message) => Some(message),
-                        Err(Fault::Broken(error)) => return Err(Fault::Broken(error)),
-                        Err(_) => None,
+                        Err(Fault::Refused(_)) => None,
+                        Err(fault) => return Err(fault),
                     }
                 }
                 StepDetails::ToolCalls { .. } => None,
@@ -195,6 +249,23 @@ impl Engine {
         let expires_at = run.expires_at.unwrap_or(run.created_at + self.settings.expires_seconds);
         Ok(Known { run, expires_at, work })
     }
+}
+
+/// A run that is gone, as if it had been cancelled.
+fn cancelled(mut known: Known, now: UnixSeconds) -> Known {
+    for work in known.work.iter_mut().filter(|work| is_open(&work.step)) {
+        machine::end_step(&mut work.step, &End::Cancelled, now);
+        if let Some(message) = &mut work.message {
+            machine::end_message(message, &End::Cancelled, now);
+        }
+    }
+    let usage =
+        known.work.iter().filter_map(|work| work.step.usage).fold(Usage::default(), |sum, usage| sum + usage);
+    // It lived, so both moves are legal; one that had ended is told as it was.
+    if machine::cancel(&mut known.run).is_ok() {
+        let _ = machine::end(&mut known.run, &End::Cancelled, usage, now);
+    }
+    known
 }
 
 fn is_open(step: &Step) -> bool {

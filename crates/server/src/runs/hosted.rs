@@ -11,6 +11,7 @@ use futures_util::future::try_join_all;
 
 use super::executor::{Executor, Stop, Work, failed};
 use super::prompt::{self, Terms};
+use super::storing::Change;
 use super::{Engine, machine, tokens};
 use crate::fault::{Fault, Result};
 use crate::tools::file_search::{self, Limits};
@@ -75,8 +76,7 @@ impl Executor {
     /// Runs the calls of the last turn that are this server's to run.
     pub(super) async fn run_tools(&mut self) -> Result<(), Stop> {
         // Stored first: a worker that takes the run up runs the calls, and asks no model for them again.
-        let tx = self.hold().await?;
-        self.commit(tx).await?;
+        self.store(Change::Nothing).await?;
         let Some(mut step) = self.steps.last().cloned() else { return Ok(()) };
         let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return Ok(()) };
         let workshop = self.workshop(tool_calls).await?;
@@ -92,8 +92,7 @@ impl Executor {
             *last = step.clone();
         }
         self.done.push(Work { step, message: None });
-        let tx = self.hold().await?;
-        self.commit(tx).await?;
+        self.store(Change::Nothing).await?;
         self.listener.flush().await;
         Ok(())
     }
@@ -175,7 +174,7 @@ pub(super) fn or_none<T>(found: Result<T>) -> Result<Option<T>> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(Fault::Refused(_)) => Ok(None),
-        Err(fault @ (Fault::Broken(_) | Fault::Answered(_))) => Err(fault),
+        Err(fault @ (Fault::Broken(_) | Fault::Answered(_) | Fault::Unavailable(_))) => Err(fault),
     }
 }
 
@@ -183,6 +182,7 @@ pub(super) fn or_none<T>(found: Result<T>) -> Result<Option<T>> {
 fn search_failed(fault: Fault) -> Stop {
     match fault {
         Fault::Refused(error) => Stop::End(failed(error.message)),
+        Fault::Unavailable(_) => Stop::Broken(fault),
         Fault::Broken(_) | Fault::Answered(_) => {
             tracing::error!("a search failed: {fault}");
             Stop::End(failed("The files could not be searched: the server's log says why."))

@@ -92,7 +92,7 @@ async fn look(files: &Files, project: &Project, id: &str, most_bytes: i64, left:
     let (file, content) = match opened {
         Ok(opened) => opened,
         Err(Fault::Refused(_)) => return note("is no longer there"),
-        Err(fault @ (Fault::Answered(_) | Fault::Broken(_))) => return Err(fault),
+        Err(fault @ (Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_))) => return Err(fault),
     };
     if file.bytes > most_bytes {
         return note(&format!("cannot be shown: it has {} bytes, and {most_bytes} are the most", file.bytes));

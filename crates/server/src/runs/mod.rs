@@ -7,6 +7,7 @@ mod citations;
 mod code;
 mod executor;
 mod follow;
+mod hearing;
 mod history;
 mod hosted;
 mod images;
@@ -17,13 +18,14 @@ mod machine;
 mod prompt;
 mod replay;
 mod requests;
+mod storing;
 mod tokens;
 mod turn;
 mod worker;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use adjutant_wire as wire;
@@ -36,7 +38,7 @@ use adjutant_wire::threads::{CreateThread, Thread};
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc};
 
 use crate::clock::Clock;
 use crate::config::RunsConfig;
@@ -44,11 +46,11 @@ use crate::fault::{Fault, Result};
 use crate::files::Files;
 use crate::ids::{fresh, hex};
 use crate::search::{Search, resources};
-use crate::store::{Claimed, Lease, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
+use crate::store::{News, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
 use crate::tools::code_interpreter::CodeInterpreter;
 use crate::upstream::Upstreams;
 pub use follow::Begin;
-use follow::Live;
+use hearing::{AtWork, Watchers};
 use listener::Listener;
 
 /// What runs need to run.
@@ -71,16 +73,10 @@ pub struct Engine {
     worked_lately: AtomicBool,
     /// Requests that wait for a thread.
     queues: busy::Queues,
-    /// Tells those that a run has ended here.
-    ended: Notify,
-}
-
-/// A run that is worked on here.
-struct AtWork {
-    /// Tells its worker that it is not as it was.
-    tell: watch::Sender<()>,
-    /// What its worker shows to those who follow it.
-    live: Arc<Live>,
+    /// Those who wait for what others do to a run.
+    watched: Watchers,
+    /// Wakes whoever keeps the leases: some may be lost, and nobody said so.
+    doubtful: Notify,
 }
 
 /// What a client that asked for a stream gets in place of an object: frames of server-sent events.
@@ -107,7 +103,8 @@ impl Engine {
         code: Arc<CodeInterpreter>,
         settings: RunsConfig,
     ) -> Arc<Self> {
-        Arc::new(Self {
+        let hearing = store.hear();
+        let engine = Arc::new(Self {
             store,
             files,
             clock,
@@ -120,8 +117,11 @@ impl Engine {
             due: Notify::new(),
             worked_lately: AtomicBool::new(false),
             queues: busy::Queues::default(),
-            ended: Notify::new(),
-        })
+            watched: Watchers::default(),
+            doubtful: Notify::new(),
+        });
+        tokio::spawn(Arc::clone(&engine).hear(hearing));
+        engine
     }
 
     /// Creates a run on a thread and starts it.
@@ -249,13 +249,13 @@ impl Engine {
     /// 400 where the run does not wait, or not for exactly these calls.
     pub async fn submit(
         self: &Arc<Self>,
-        project: &Project,
+        once: &Once,
         thread: &ThreadId,
         id: &RunId,
         new: SubmitToolOutputs,
     ) -> Result<Started> {
         let now = self.clock.seconds();
-        let mut tx = self.store.write(project).await?;
+        let mut tx = self.store.write_once(once).await?;
         let mut queued = tx.lock_run(thread, id).await?;
         let waits = queued.status == RunStatus::RequiresAction
             && queued.expires_at.is_some_and(|expiry| expiry > now);
@@ -275,6 +275,7 @@ impl Engine {
         let mut run = queued.clone();
         machine::start(&mut run, now).map_err(anyhow::Error::from)?;
         let claimed = tx.resume_run(&run, &self.owner, self.lease_end()).await?;
+        tx.remember(once, &queued).await?;
         tx.commit().await?;
         let (mut listener, stream) = Listener::of(new.stream, new.include);
         listener.emit(&Event::Step(&step));
@@ -301,8 +302,6 @@ impl Engine {
         machine::cancel(&mut run).map_err(anyhow::Error::from)?;
         tx.cancel_run(&run, self.clock.milliseconds()).await?;
         tx.commit().await?;
-        self.changed(id);
-        self.due.notify_one();
         Ok(run)
     }
 
@@ -348,12 +347,11 @@ impl Engine {
         let lock = tx.lock_thread(id, self.clock.position(), 0).await?;
         let live = tx.live_run(id).await?;
         tx.delete_thread(lock).await?;
-        tx.commit().await?;
-        self.code.forget(project, id);
         if let Some(run) = live {
-            self.changed(&run);
+            tx.announce(News::RunChanged(run.clone()));
+            tx.announce(News::RunMoved(run));
         }
-        Ok(())
+        tx.commit().await
     }
 
     async fn add_thread(
@@ -398,36 +396,6 @@ impl Engine {
         Ok(added)
     }
 
-    /// Works on a run in a task of its own.
-    fn spawn(self: &Arc<Self>, claimed: Claimed, listener: Listener) {
-        let (tell, changed) = watch::channel(());
-        let live = Arc::<Live>::default();
-        let key = at_work_key(&claimed.lease);
-        self.worked_lately.store(true, Ordering::Relaxed);
-        let at_work = AtWork { tell, live: Arc::clone(&live) };
-        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at_work);
-        let engine = Arc::clone(self);
-        tokio::spawn(async move {
-            Box::pin(executor::execute(Arc::clone(&engine), claimed, listener, changed, live)).await;
-            engine.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-            engine.ended.notify_waiters();
-        });
-    }
-
-    /// Tells whoever works on this run here that it is not as it was.
-    fn changed(&self, run: &RunId) {
-        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, worker) in at_work.iter().filter(|((at_work, _), _)| at_work == run) {
-            worker.tell.send_replace(());
-        }
-    }
-
-    /// What the worker of this run shows, if it is worked on here.
-    fn live(&self, run: &RunId) -> Option<Arc<Live>> {
-        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        at_work.iter().find(|((at_work, _), _)| at_work == run).map(|(_, worker)| Arc::clone(&worker.live))
-    }
-
     fn lease_end(&self) -> i64 {
         self.clock.milliseconds() + milliseconds(self.settings.lease())
     }
@@ -435,10 +403,6 @@ impl Engine {
 
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn at_work_key(lease: &Lease) -> (RunId, i64) {
-    (lease.run().clone(), lease.token())
 }
 
 fn nothing_to_answer() -> wire::Error {

@@ -4,6 +4,7 @@ use adjutant_wire::runs::ModelRequest;
 use serde_json::Value;
 
 use super::executor::{Executor, Stop};
+use super::storing::Change;
 use crate::upstream::Outgoing;
 
 /// The longest body that is kept.
@@ -28,9 +29,7 @@ impl Executor {
             model: outgoing.model().to_owned(),
             body: fitting(&outgoing.json().map_err(crate::fault::Fault::from)?),
         };
-        let mut tx = self.hold().await?;
-        tx.add_model_request(&self.lease, &request).await?;
-        self.commit(tx).await
+        self.store(Change::Request(&request)).await
     }
 }
 

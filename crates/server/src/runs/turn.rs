@@ -8,7 +8,7 @@ use adjutant_wire::events::{Event, PartDelta, PartGrowth};
 use adjutant_wire::messages::{
     Attachment, AttachmentTool, Content, Detail, ImageFile, Message, MessageStatus, Role,
 };
-use adjutant_wire::runs::{IncompleteRunReason, ResponseFormat, RunStatus, Usage};
+use adjutant_wire::runs::{IncompleteRunReason, ResponseFormat, Usage};
 use adjutant_wire::steps::{MessageCreation, Step, StepDetails, StepKind, StepStatus};
 use adjutant_wire::{Metadata, StepId};
 use tokio::time::Instant;
@@ -20,6 +20,7 @@ use super::history::IMAGE_TOKENS;
 use super::images::Images;
 use super::machine::{self, End};
 use super::prompt::{self, Room};
+use super::storing::Change;
 use super::tokens;
 use crate::ids::fresh;
 use crate::tools::code_interpreter::CodeReader;
@@ -30,6 +31,9 @@ use crate::upstream::{Answer, UpstreamFault};
 
 /// A growing message is stored this often, so that not much of a long answer is unknown to the store.
 const CHECKPOINT: Duration = Duration::from_secs(2);
+
+/// And this often while somebody in another process follows the run, who sees only what is stored.
+pub(super) const FOLLOWED_CHECKPOINT: Duration = Duration::from_millis(250);
 
 /// What a turn has brought so far, beside the step that is open.
 pub(super) struct Turn {
@@ -105,7 +109,7 @@ impl Executor {
         let outgoing = self.unless_stopped(engine.upstreams.outgoing(request)).await??;
         self.keep_request(&outgoing).await?;
         let mut answer = self.unless_stopped(outgoing.send()).await??;
-        while let Some(deltas) = self.listen(&mut answer).await? {
+        while let Some(deltas) = self.listen(turn, &mut answer).await? {
             for delta in deltas {
                 self.take(turn, delta).await?;
             }
@@ -144,14 +148,19 @@ impl Executor {
         }
     }
 
-    async fn listen(&mut self, answer: &mut Answer) -> Result<Option<Vec<ChatDelta>>, Stop> {
+    /// What the model says next; meanwhile the message is stored, should the model be silent for longer.
+    async fn listen(&mut self, turn: &mut Turn, answer: &mut Answer) -> Result<Option<Vec<ChatDelta>>, Stop> {
         loop {
             let time_left = self.time_left();
+            let due = self.checkpoint_due(turn);
             tokio::select! {
                 biased;
                 _ = self.changed.changed() => return Err(Stop::Changed),
                 () = tokio::time::sleep(time_left) => return Err(Stop::End(End::Expired)),
                 () = self.live.attached() => self.live.show(self.open.as_ref()),
+                () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.checkpoint(turn).await?;
+                }
                 deltas = answer.next() => return Ok(deltas?),
             }
         }
@@ -274,10 +283,7 @@ impl Executor {
         };
         let step = self.new_step(StepKind::MessageCreation, details, now);
         let position = self.next_position;
-        let mut tx = self.hold().await?;
-        tx.add_step(&self.lease, &step, position).await?;
-        tx.add_run_message(&self.lease, &message, position + 1).await?;
-        self.commit(tx).await?;
+        self.store(Change::Step(&step, Some(&message), position)).await?;
         self.next_position += 2;
         self.announce_step(&step);
         self.listener.emit(&Event::MessageCreated(&message));
@@ -325,15 +331,6 @@ impl Executor {
         self.listener.emit(&Event::Step(step));
     }
 
-    /// A transaction in which the lease is known to hold and the run to be at work.
-    pub(super) async fn hold(&mut self) -> Result<crate::store::Writing, Stop> {
-        let mut tx = self.transaction().await?;
-        match tx.hold(&self.lease).await? {
-            Some(RunStatus::InProgress) => Ok(tx),
-            Some(_) | None => Err(Stop::Changed),
-        }
-    }
-
     pub(super) fn new_step(&self, kind: StepKind, step_details: StepDetails, now: i64) -> Step {
         Step {
             id: fresh::<StepId>(),
@@ -376,14 +373,18 @@ impl Executor {
         }
     }
 
+    /// When the growing message is to be stored, if it has grown.
+    fn checkpoint_due(&self, turn: &Turn) -> Option<Instant> {
+        let pause = if self.live.is_followed_elsewhere() { FOLLOWED_CHECKPOINT } else { CHECKPOINT };
+        turn.grew.then(|| turn.stored_at + pause)
+    }
+
     async fn checkpoint(&mut self, turn: &mut Turn) -> Result<(), Stop> {
-        if !turn.grew || turn.stored_at.elapsed() < CHECKPOINT {
+        if self.checkpoint_due(turn).is_none_or(|due| due > Instant::now()) {
             return Ok(());
         }
         let Some(Work { message: Some(message), .. }) = self.open.clone() else { return Ok(()) };
-        let mut tx = self.hold().await?;
-        tx.update_message(&message).await?;
-        self.commit(tx).await?;
+        self.store(Change::Message(&message)).await?;
         turn.stored_at = Instant::now();
         turn.grew = false;
         Ok(())

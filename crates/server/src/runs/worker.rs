@@ -9,12 +9,11 @@ use adjutant_wire::RunId;
 use adjutant_wire::id::Id;
 
 use super::Engine;
-use super::listener::Listener;
 use crate::fault::Result;
 use crate::store::Lease;
 
-/// How often due runs are looked for when nobody says that there is one: what expires, and what another
-/// process left.
+/// How often due runs are looked for when nobody says that there is one: what expires, and what a dead process
+/// left.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs of dead processes are taken up this many at a time, so that a restart is no stampede.
@@ -37,8 +36,10 @@ impl Engine {
         loop {
             // Registered before the look: a wake-up that comes while we look would be lost otherwise.
             let woken = self.due.notified();
-            if let Err(fault) = self.take_due().await {
-                tracing::error!("could not look for due runs: {fault}");
+            match tokio::time::timeout(self.settings.lease(), self.take_due()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(fault)) => tracing::error!("could not look for due runs: {fault}"),
+                Err(_) => tracing::error!("could not look for due runs in time"),
             }
             let _ = tokio::time::timeout(LOOK, woken).await;
         }
@@ -50,7 +51,7 @@ impl Engine {
                 self.store.claim_due(&self.owner, self.clock.milliseconds(), self.lease_end()).await?;
             let Some(claimed) = claimed else { return Ok(()) };
             tracing::debug!(run.id = %claimed.run.id, "claimed run `{}`", claimed.run.id);
-            self.spawn(claimed, Listener::default());
+            self.take_up(claimed);
         }
         self.due.notify_one();
         Ok(())
@@ -61,10 +62,17 @@ impl Engine {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut without_worker = HashSet::new();
         loop {
-            tick.tick().await;
-            match self.renew(&without_worker).await {
-                Ok(found) => without_worker = found,
-                Err(fault) => tracing::error!("could not renew the leases of the runs at work: {fault}"),
+            let regular = tokio::select! {
+                _ = tick.tick() => true,
+                () = self.doubtful.notified() => false,
+            };
+            // A connection can be lost without anybody saying so.
+            let renewed = tokio::time::timeout(self.settings.lease(), self.renew(&without_worker)).await;
+            match renewed {
+                // Two looks of which one was out of turn may be too close together to find a worker missing.
+                Ok(Ok(found)) => without_worker = if regular { found } else { HashSet::new() },
+                Ok(Err(fault)) => tracing::error!("could not renew the leases of the runs at work: {fault}"),
+                Err(_) => tracing::error!("could not renew the leases of the runs at work in time"),
             }
         }
     }
@@ -106,7 +114,6 @@ impl Engine {
         if let Err(fault) = self.store.release_lease(lease.run().as_str(), lease.token(), due_at).await {
             tracing::error!(run.id = %lease.run(), "could not give run `{}` back: {fault}", lease.run());
         }
-        self.due.notify_one();
     }
 
     /// Hands all runs at work to whoever looks for them next.

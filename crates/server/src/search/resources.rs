@@ -93,7 +93,9 @@ pub async fn attach(
             // The thread's store was deleted: it gets another.
             lock.map(Some).or_else(|fault| match fault {
                 Fault::Refused(wire::Error { status: 404, .. }) => Ok(None),
-                Fault::Refused(_) | Fault::Answered(_) | Fault::Broken(_) => Err(fault),
+                Fault::Refused(_) | Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_) => {
+                    Err(fault)
+                }
             })?
         }
         None => None,

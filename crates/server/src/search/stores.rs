@@ -113,7 +113,9 @@ pub(super) async fn names_of(
         match found {
             Ok(named) => names.push(named),
             Err(Fault::Refused(_)) => missing.push(file),
-            Err(fault @ (Fault::Answered(_) | Fault::Broken(_))) => return Err(fault),
+            Err(fault @ (Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_))) => {
+                return Err(fault);
+            }
         }
     }
     if missing.is_empty() {

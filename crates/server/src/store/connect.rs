@@ -3,16 +3,20 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Once;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
 use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{AnyConnection, AnyPool, AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
 
 use super::Store;
 use super::full_text::Database;
 use super::nearest;
+use super::news::Bulletin;
 use super::writer::{SharedLane, Writer};
+use crate::config::PostgresConfig;
 
 /// Every migration, in order. They are never changed once released, only added to.
 const MIGRATIONS: &[(i64, &str, &str)] = &[
@@ -22,11 +26,11 @@ const MIGRATIONS: &[(i64, &str, &str)] = &[
     (4, "vector stores", include_str!("../../../../migrations/0004_vector_stores.sql")),
     (5, "model requests", include_str!("../../../../migrations/0005_model_requests.sql")),
     (6, "completing uploads", include_str!("../../../../migrations/0006_completing_uploads.sql")),
+    (7, "compatibility", include_str!("../../../../migrations/0007_compatibility.sql")),
 ];
 
 /// Connections that read at once. SQLite's readers do not wait for its writer, and two cores keep four busy.
 const SQLITE_READERS: u32 = 4;
-const POSTGRES_CONNECTIONS: u32 = 20;
 
 /// Each commit is on disk before it is acknowledged (`full`); the log is folded into the database after
 /// 16 MiB rather than 4, so that a busy server spends less time on it.
@@ -40,8 +44,8 @@ const SQLITE_READER: &str =
 pub enum Place {
     /// `adjutant.db` in this folder.
     Folder(PathBuf),
-    /// A PostgreSQL server, by URL.
-    Postgres(String),
+    /// A PostgreSQL server, by URL, and how it is used.
+    Postgres(String, PostgresConfig),
 }
 
 /// Kept while the database is open. No two servers share a folder: each would take the other's runs for
@@ -61,7 +65,7 @@ impl Store {
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let (store, lock) = match place {
             Place::Folder(folder) => open_sqlite(folder).await?,
-            Place::Postgres(url) => open_postgres(url).await?,
+            Place::Postgres(url, config) => open_postgres(url, *config).await?,
         };
         let labelled = store.label_older_threads().await;
         labelled.map_err(|fault| anyhow::anyhow!("could not list the threads' metadata: {fault}"))?;
@@ -97,7 +101,7 @@ async fn open_sqlite(folder: &Path) -> anyhow::Result<(Store, FolderLock)> {
         .await
         .context("could not open the database for reading")?;
     let writer = Writer::Shared(SharedLane::new(connection));
-    let store = Store { reads, writer, database: Database::Sqlite };
+    let store = Store { reads, writer, database: Database::Sqlite, bulletin: Bulletin::within() };
     Ok((store, FolderLock { _file: Some(lock) }))
 }
 
@@ -118,19 +122,20 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     }
 }
 
-async fn open_postgres(url: &str) -> anyhow::Result<(Store, FolderLock)> {
+async fn open_postgres(url: &str, config: PostgresConfig) -> anyhow::Result<(Store, FolderLock)> {
     // The URL holds a password, so no error may repeat it.
     let options: AnyConnectOptions = url.parse().ok().context("the database URL cannot be read")?;
-    let pool: AnyPool = AnyPoolOptions::new()
-        .max_connections(POSTGRES_CONNECTIONS)
-        .acquire_timeout(std::time::Duration::from_secs(10))
-        .after_connect(|connection, _| {
-            Box::pin(async move { connection.execute(nearest::SESSION).await.map(|_| ()) })
-        })
-        .connect_with(options.disable_statement_logging())
+    let listening: PgConnectOptions = url.parse().ok().context("the database URL cannot be read")?;
+    let options = options.disable_statement_logging();
+    let patience = Duration::from_secs(config.connect_seconds);
+    // Without the limits of other sessions: a migration takes its time.
+    let preparing: AnyPool = AnyPoolOptions::new()
+        .max_connections(1)
+        .acquire_timeout(patience)
+        .connect_with(options.clone())
         .await
         .context("could not connect to PostgreSQL")?;
-    let mut connection = pool.acquire().await.context("could not connect to PostgreSQL")?;
+    let mut connection = preparing.acquire().await.context("could not connect to PostgreSQL")?;
     migrate(&mut connection).await?;
     // Several processes may start at once, and PostgreSQL minds when two make the same thing.
     connection
@@ -139,16 +144,42 @@ async fn open_postgres(url: &str) -> anyhow::Result<(Store, FolderLock)> {
         .context("could not set up the search indexes")?;
     let database = Database::Postgres { vectors: nearest::prepare(&mut connection).await };
     let prepared = database.prepare(&mut connection).await;
-    connection
-        .execute("select pg_advisory_unlock(7305)")
-        .await
-        .context("could not set up the search indexes")?;
     prepared.context("could not set up the full-text index")?;
+    // The lock ends with its session.
     drop(connection);
-    let store = Store { reads: pool.clone(), writer: Writer::Pool(pool), database };
+    preparing.close().await;
+    let session = session(config);
+    let pool: AnyPool = AnyPoolOptions::new()
+        .max_connections(config.connections)
+        .acquire_timeout(patience)
+        .after_connect(move |connection, _| {
+            let session = session.clone();
+            Box::pin(
+                async move { connection.execute(AssertSqlSafe(session).into_sql_str()).await.map(|_| ()) },
+            )
+        })
+        .connect_with(options.clone())
+        .await
+        .context("could not connect to PostgreSQL")?;
+    let bulletin = Bulletin::over(options, listening);
+    let store = Store { reads: pool.clone(), writer: Writer::Pool(pool), database, bulletin };
     Ok((store, FolderLock { _file: None }))
 }
 
+/// What each session of ours begins with.
+fn session(config: PostgresConfig) -> String {
+    format!(
+        "{}; set statement_timeout = '{}s'; set lock_timeout = '{}s'; \
+         set idle_in_transaction_session_timeout = '{}s'",
+        nearest::SESSION,
+        config.statement_seconds,
+        config.lock_seconds,
+        config.idle_transaction_seconds
+    )
+}
+
+/// Brings the tables up to date: one process at a time, since sqlx holds an advisory lock of PostgreSQL meanwhile. A
+/// database that is newer than this server is taken as it is, unless a migration said that it must not be.
 async fn migrate(connection: &mut AnyConnection) -> anyhow::Result<()> {
     let migrations = MIGRATIONS
         .iter()
@@ -157,8 +188,18 @@ async fn migrate(connection: &mut AnyConnection) -> anyhow::Result<()> {
             Migration::new(*version, (*name).into(), MigrationType::Simple, sql, false)
         })
         .collect();
-    Migrator::with_migrations(migrations)
-        .run(connection)
+    let mut migrator = Migrator::with_migrations(migrations);
+    migrator.set_ignore_missing(true);
+    migrator.run(&mut *connection).await.context("could not bring the database's tables up to date")?;
+    let (oldest,): (i64,) = sqlx::query_as("select max(oldest) from compatibility")
+        .fetch_one(connection)
         .await
-        .context("could not bring the database's tables up to date")
+        .context("could not find out whether this version can use the database")?;
+    let newest = MIGRATIONS.iter().map(|(version, ..)| *version).max().unwrap_or_default();
+    anyhow::ensure!(
+        oldest <= newest,
+        "the database was changed by a newer version of Adjutant, which this one cannot work beside: it needs \
+         migration {oldest} and this version has {newest}. Start the newer version"
+    );
+    Ok(())
 }

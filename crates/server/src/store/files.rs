@@ -138,7 +138,7 @@ impl Writing {
             }
             // Deleted by now.
             Err(Fault::Refused(_)) => Ok(()),
-            Err(fault @ (Fault::Answered(_) | Fault::Broken(_))) => Err(fault),
+            Err(fault @ (Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_))) => Err(fault),
         }
     }
 
@@ -210,7 +210,7 @@ impl Store {
         .fetch_optional(tx.connection())
         .await?;
         let Some((project, id, blob)) = row else { return Ok(false) };
-        tx.0.project = Project::new(&project);
+        tx.reading.project = Project::new(&project);
         tx.condemn_blob(&blob).await?;
         tx.detach_file(&FileId::from_checked(id)).await?;
         tx.commit().await?;

@@ -6,7 +6,7 @@ use adjutant_wire::id::Id;
 use adjutant_wire::vector_store_files::{FileStatus, VectorStoreFile};
 
 use super::objects::read;
-use super::{Project, Store, Writing};
+use super::{News, Project, Store, Writing, leases};
 use crate::fault::Result;
 
 /// Proof of a claim. Only claiming makes one.
@@ -102,23 +102,13 @@ impl Store {
         }
     }
 
-    /// Makes every file due whose lease belongs to `owner`, or to anybody where that is `None`.
+    /// Makes every file due whose lease belongs to `owner`, or to anybody where that is `None`. Whoever had them can
+    /// write no more.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn release_files(&self, owner: Option<&str>) -> Result<u64> {
-        let mut open = self.writer.begin().await?;
-        let released = sqlx::query(
-            "update vector_store_files set due_at = 0, lease_owner = '' where status = 'in_progress' \
-             and lease_owner <> '' and (lease_owner = $1 or $2 = 1)",
-        )
-        .bind(owner.unwrap_or_default().to_owned())
-        .bind(i64::from(owner.is_none()))
-        .execute(open.connection())
-        .await?
-        .rows_affected();
-        open.commit().await?;
-        Ok(released)
+        self.release(leases::FILES, owner).await
     }
 }
 
@@ -167,7 +157,7 @@ impl Writing {
             .await?;
         }
         let lease = FileLease {
-            project: self.0.project.clone(),
+            project: self.reading.project.clone(),
             store,
             store_number: lock.number,
             file: file.to_owned(),
@@ -212,6 +202,7 @@ impl Writing {
         .bind(self.project())
         .execute(self.connection())
         .await?;
+        self.announce(News::FileMoved);
         self.change_what_is_found(lease.store_number).await
     }
 
@@ -234,6 +225,7 @@ impl Writing {
         .bind(self.project())
         .execute(self.connection())
         .await?;
+        self.announce(News::FileMoved);
         if !completed {
             self.forget_chunks(lease.number, lease.store_number).await?;
         }

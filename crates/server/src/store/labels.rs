@@ -108,7 +108,7 @@ impl Store {
         .fetch_all(tx.connection())
         .await?;
         for (project, position, object) in &rows {
-            tx.0.project = Project::new(project);
+            tx.reading.project = Project::new(project);
             tx.label(&read(object)?, *position).await?;
         }
         tx.commit().await?;

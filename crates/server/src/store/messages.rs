@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use super::objects::{Stored, read};
 use super::runs::Lease;
 use super::{Reading, ThreadLock, Writing};
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 
 impl Stored for Message {
     type Id = MessageId;
@@ -88,14 +88,15 @@ impl Writing {
         self.insert_message(message, position).await
     }
 
-    /// Stores a new message that a run writes.
+    /// Stores a new message that a run writes. Nothing happens where it is stored already.
     pub async fn add_run_message(&mut self, _: &Lease, message: &Message, position: i64) -> Result<()> {
         self.insert_message(message, position).await
     }
 
     async fn insert_message(&mut self, message: &Message, position: i64) -> Result<()> {
         sqlx::query(
-            "insert into messages (id, project, thread_id, run_id, position, object) values ($1, $2, $3, $4, $5, $6)",
+            "insert into messages (id, project, thread_id, run_id, position, object) values ($1, $2, $3, $4, $5, $6) \
+             on conflict (id) do nothing",
         )
         .bind(message.id.as_str())
         .bind(self.project())
@@ -113,9 +114,19 @@ impl Writing {
         self.locked(id, &[("thread_id", thread.as_str())]).await
     }
 
-    /// Stores a message's new state. One that was deleted meanwhile stays deleted.
+    /// Stores a locked message's new state.
     pub async fn update_message(&mut self, message: &Message) -> Result<()> {
         self.store(message).await
+    }
+
+    /// Stores the new state of a message that a run writes. Its metadata, which its client may have changed meanwhile,
+    /// stay; one that was deleted stays deleted.
+    pub async fn update_run_message(&mut self, _: &Lease, message: &Message) -> Result<()> {
+        match self.locked::<Message>(&message.id, &[]).await {
+            Ok(stored) => self.store(&Message { metadata: stored.metadata, ..message.clone() }).await,
+            Err(Fault::Refused(_)) => Ok(()),
+            Err(fault) => Err(fault),
+        }
     }
 
     /// Deletes a message.

@@ -16,10 +16,13 @@ mod files;
 mod full_text;
 mod ingest;
 mod labels;
+mod leases;
 mod messages;
 mod model_requests;
 mod nearest;
+mod news;
 mod objects;
+mod passing;
 mod reembed;
 mod runs;
 mod steps;
@@ -41,6 +44,7 @@ pub use answers::{Idempotency, Once};
 pub use chunks::{Candidate, NewChunk, Passage, WordCounts, file_of};
 pub use connect::Place;
 pub use ingest::{ClaimedFile, FileLease, IngestStage};
+pub use news::{Hearing, News};
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};
 pub use threads::ThreadLock;
 pub use transfer::{Brought, Kept, Mark};
@@ -56,11 +60,14 @@ pub struct Store {
     reads: AnyPool,
     writer: writer::Writer,
     database: full_text::Database,
+    bulletin: news::Bulletin,
 }
 
 impl From<sqlx::Error> for Fault {
     fn from(error: sqlx::Error) -> Self {
-        Self::Broken(anyhow::Error::new(error).context("the database"))
+        let passes = passing::passes(&error);
+        let error = anyhow::Error::new(error).context("the database");
+        if passes { Self::Unavailable(error) } else { Self::Broken(error) }
     }
 }
 
@@ -93,7 +100,12 @@ enum Connection {
 }
 
 /// A transaction on one project's objects. It is undone unless it is committed.
-pub struct Writing(Reading);
+pub struct Writing {
+    reading: Reading,
+    /// What others are told once it is committed.
+    news: Vec<News>,
+    bulletin: news::Bulletin,
+}
 
 impl Store {
     /// Reads a project's objects, as they were last committed.
@@ -111,7 +123,8 @@ impl Store {
     /// Where the database begins none.
     pub async fn write(&self, project: &Project) -> Result<Writing> {
         let connection = Connection::Open(self.writer.begin().await?);
-        Ok(Writing(Reading { connection, project: project.clone(), database: self.database }))
+        let reading = Reading { connection, project: project.clone(), database: self.database };
+        Ok(Writing { reading, news: Vec::new(), bulletin: self.bulletin.clone() })
     }
 
     /// Whether the database answers.
@@ -142,7 +155,7 @@ impl Writing {
     /// What a `select` ends with whose rows nobody else may change before this transaction ends. SQLite has
     /// one writer at a time, and this is it.
     fn and_lock(&self) -> &'static str {
-        match &self.0.connection {
+        match &self.reading.connection {
             Connection::Open(writer::Open::Own(_)) => " for update",
             Connection::Open(writer::Open::Shared(_)) | Connection::Pooled(_) => "",
         }
@@ -153,10 +166,19 @@ impl Writing {
     /// # Errors
     /// Where the database could not; then nothing has changed.
     pub async fn commit(self) -> Result<()> {
-        match self.0.connection {
+        let Self { reading, news, bulletin } = self;
+        let committed = match reading.connection {
             Connection::Open(open) => open.commit().await,
             Connection::Pooled(_) => Ok(()),
-        }
+        };
+        // Whatever became of it: where the answer was lost, it may have been committed.
+        bulletin.post(news);
+        committed
+    }
+
+    /// Has others told once the transaction is committed.
+    pub fn announce(&mut self, news: News) {
+        self.news.push(news);
     }
 }
 
@@ -164,12 +186,12 @@ impl Deref for Writing {
     type Target = Reading;
 
     fn deref(&self) -> &Reading {
-        &self.0
+        &self.reading
     }
 }
 
 impl DerefMut for Writing {
     fn deref_mut(&mut self) -> &mut Reading {
-        &mut self.0
+        &mut self.reading
     }
 }

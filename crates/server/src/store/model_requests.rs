@@ -37,12 +37,13 @@ impl Writing {
         Ok(())
     }
 
-    /// Keeps what the model of a run is about to be asked, unless enough was kept. The run must be held, so that
-    /// nobody else counts its requests meanwhile.
+    /// Keeps what the model of a run is about to be asked, unless enough was kept, or just this. The run must be held,
+    /// so that nobody else counts its requests meanwhile.
     pub async fn add_model_request(&mut self, lease: &Lease, request: &ModelRequest) -> Result<()> {
         sqlx::query(
             "insert into model_requests (run_id, number, project, thread_id, object) \
-             select $1, count(*) + 1, $2, $3, $4 from model_requests where run_id = $1 having count(*) < $5",
+             select $1, count(*) + 1, $2, $3, $4 from model_requests where run_id = $1 having count(*) < $5 \
+             and not exists (select 1 from model_requests where run_id = $1 and object = $4)",
         )
         .bind(lease.run().as_str())
         .bind(self.project())

@@ -126,8 +126,12 @@ impl Store {
             "create index if not exists chunk_vectors_nearest_{dimensions} on chunk_vectors \
              using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops) where dimensions = {dimensions}"
         );
-        sqlx::query(AssertSqlSafe(sql)).execute(&self.reads).await?;
-        Ok(())
+        let mut open = self.writer.begin().await?;
+        // Over many vectors it takes minutes.
+        for statement in ["set local statement_timeout = 0", "set local lock_timeout = 0", &sql] {
+            sqlx::query(AssertSqlSafe(statement.to_owned())).execute(open.connection()).await?;
+        }
+        open.commit().await
     }
 }
 

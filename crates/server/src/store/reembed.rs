@@ -27,7 +27,9 @@ impl Store {
                 Ok(lock) => tx.forget_vectors(&lock, model, dimensions, due_at).await?,
                 // Deleted meanwhile.
                 Err(Fault::Refused(_)) => {}
-                Err(fault @ (Fault::Answered(_) | Fault::Broken(_))) => return Err(fault),
+                Err(fault @ (Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_))) => {
+                    return Err(fault);
+                }
             }
             tx.commit().await?;
         }

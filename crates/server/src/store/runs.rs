@@ -11,7 +11,7 @@ use anyhow::Context;
 use sqlx::AssertSqlSafe;
 
 use super::objects::{Stored, read};
-use super::{Project, Reading, Store, ThreadLock, Writing};
+use super::{News, Project, Reading, Store, ThreadLock, Writing, leases};
 use crate::fault::Result;
 
 /// How many positions of its thread a run reserves: its own, and two for each step that it may take.
@@ -82,33 +82,30 @@ impl Store {
     /// # Errors
     /// Where the database fails, or a stored run cannot be read.
     pub async fn claim_due(&self, owner: &str, now: i64, until: i64) -> Result<Option<Claimed>> {
-        while let Some((id,)) = sqlx::query_as::<_, (String,)>(
-            "select id from runs where live = 1 and due_at <= $1 order by due_at limit 1",
-        )
-        .bind(now)
-        .fetch_optional(&self.reads)
-        .await?
-        {
-            // Of several processes that saw it, one gets it; the others look again.
-            if let Some(claimed) = self.claim(&id, owner, now, until).await? {
-                return Ok(Some(claimed));
-            }
+        // Looked at first, so that an idle process begins no transaction.
+        let due: Option<(i64,)> =
+            sqlx::query_as("select due_at from runs where live = 1 and due_at <= $1 order by due_at limit 1")
+                .bind(now)
+                .fetch_optional(&self.reads)
+                .await?;
+        if due.is_none() {
+            return Ok(None);
         }
-        Ok(None)
-    }
-
-    async fn claim(&self, id: &str, owner: &str, now: i64, until: i64) -> Result<Option<Claimed>> {
         let mut open = self.writer.begin().await?;
-        let row: Option<(String, String, i64, i64, i64)> = sqlx::query_as(
+        // The one that is due the longest of those that no other process is claiming just now.
+        let sql = format!(
             "update runs set lease_owner = $1, lease_token = lease_token + 1, due_at = $2 \
-             where id = $3 and live = 1 and due_at <= $4 returning project, object, position, lease_token, keeps_requests",
-        )
-        .bind(owner.to_owned())
-        .bind(until)
-        .bind(id.to_owned())
-        .bind(now)
-        .fetch_optional(open.connection())
-        .await?;
+             where live = 1 and due_at <= $3 and id = \
+             (select id from runs where live = 1 and due_at <= $3 order by due_at limit 1{}) \
+             returning project, object, position, lease_token, keeps_requests",
+            open.skip_locked()
+        );
+        let row: Option<(String, String, i64, i64, i64)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(owner.to_owned())
+            .bind(until)
+            .bind(now)
+            .fetch_optional(open.connection())
+            .await?;
         open.commit().await?;
         let Some((project, object, position, token, keeps_requests)) = row else { return Ok(None) };
         let run: Run = read(&object)?;
@@ -140,42 +137,34 @@ impl Store {
         Ok(rows.into_iter().map(renewed).collect())
     }
 
-    /// Gives a lease back: any worker may take the run up from `due_at` on. Nothing happens where it was lost.
+    /// Gives a lease back: any worker may take the run up from `due_at` on, and whoever had it can write no more.
+    /// Nothing happens where it was lost.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn release_lease(&self, run: &str, token: i64, due_at: i64) -> Result<()> {
         let mut open = self.writer.begin().await?;
         sqlx::query(
-            "update runs set due_at = $1, lease_owner = '' where id = $2 and lease_token = $3 and live = 1 \
-             and status <> 'requires_action'",
+            "update runs set due_at = $1, lease_owner = '', lease_token = lease_token + 1 \
+             where id = $2 and lease_token = $3 and live = 1 and status <> 'requires_action'",
         )
         .bind(due_at)
         .bind(run.to_owned())
         .bind(token)
         .execute(open.connection())
         .await?;
-        open.commit().await
+        open.commit().await?;
+        self.announce(News::RunDue);
+        Ok(())
     }
 
     /// Makes every run due whose lease belongs to `owner`, or to anybody where that is `None`: the process
-    /// is about to stop, or knows that all others are dead.
+    /// is about to stop, or knows that all others are dead. Whoever had them can write no more.
     ///
     /// # Errors
     /// Where the database fails.
     pub async fn release_leases(&self, owner: Option<&str>) -> Result<u64> {
-        let mut open = self.writer.begin().await?;
-        let released = sqlx::query(
-            "update runs set due_at = 0, lease_owner = '' where live = 1 and lease_owner <> '' \
-             and status <> 'requires_action' and (lease_owner = $1 or $2 = 1)",
-        )
-        .bind(owner.unwrap_or_default().to_owned())
-        .bind(i64::from(owner.is_none()))
-        .execute(open.connection())
-        .await?
-        .rows_affected();
-        open.commit().await?;
-        Ok(released)
+        self.release(leases::RUNS, owner).await
     }
 }
 
@@ -235,7 +224,7 @@ impl Writing {
             let message = format!("Thread {} already has an active run {live}.", run.thread_id);
             return Err(adjutant_wire::Error::invalid(message).into());
         }
-        let lease = Lease { run: run.id.clone(), project: self.0.project.clone(), token: 1 };
+        let lease = Lease { run: run.id.clone(), project: self.reading.project.clone(), token: 1 };
         Ok(Claimed { lease, run: run.clone(), position, keeps_requests: false })
     }
 
@@ -252,17 +241,18 @@ impl Writing {
     /// Marks a locked run as being cancelled. One that nobody works on is due at `due_at`, now; for one
     /// that somebody works on the lease stays as it is.
     pub async fn cancel_run(&mut self, run: &Run, due_at: i64) -> Result<()> {
-        sqlx::query(
+        let (owner,): (String,) = sqlx::query_as(
             "update runs set status = $1, object = $2, due_at = (case when lease_owner = '' then $3 else due_at end) \
-             where id = $4 and project = $5",
+             where id = $4 and project = $5 returning lease_owner",
         )
         .bind(run.status.as_str())
         .bind(serde_json::to_string(run)?)
         .bind(due_at)
         .bind(run.id.as_str())
         .bind(self.project())
-        .execute(self.connection())
+        .fetch_one(self.connection())
         .await?;
+        self.announce(if owner.is_empty() { News::RunDue } else { News::RunChanged(run.id.clone()) });
         Ok(())
     }
 
@@ -280,7 +270,7 @@ impl Writing {
         .bind(self.project())
         .fetch_one(self.connection())
         .await?;
-        let lease = Lease { run: run.id.clone(), project: self.0.project.clone(), token };
+        let lease = Lease { run: run.id.clone(), project: self.reading.project.clone(), token };
         Ok(Claimed { lease, run: run.clone(), position, keeps_requests: keeps_requests == 1 })
     }
 
@@ -326,6 +316,24 @@ impl Writing {
         .execute(self.connection())
         .await?
         .rows_affected();
+        if moved == 1 && (run.status.is_terminal() || due_at.is_some()) {
+            self.announce(News::RunMoved(run.id.clone()));
+        }
         Ok(moved == 1)
+    }
+
+    /// Whether a move whose answer was lost was made all the same. Nobody else moves a run to such a status under
+    /// this lease: clients cancel, and any other claim counts the lease on.
+    pub async fn has_moved(&mut self, lease: &Lease, run: &Run) -> Result<bool> {
+        let row: Option<(i64,)> = sqlx::query_as(
+            "select live from runs where id = $1 and project = $2 and lease_token = $3 and status = $4",
+        )
+        .bind(lease.run.as_str())
+        .bind(self.project())
+        .bind(lease.token)
+        .bind(run.status.as_str())
+        .fetch_optional(self.connection())
+        .await?;
+        Ok(row.is_some())
     }
 }

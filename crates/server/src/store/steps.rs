@@ -64,11 +64,11 @@ impl Reading {
 }
 
 impl Writing {
-    /// Stores a new step of a run.
+    /// Stores a new step of a run. Nothing happens where it is stored already: a commit's answer may have been lost.
     pub async fn add_step(&mut self, _: &Lease, step: &Step, position: i64) -> Result<()> {
         sqlx::query(
             "insert into steps (id, project, thread_id, run_id, position, calls_tools, object) \
-             values ($1, $2, $3, $4, $5, $6, $7)",
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do nothing",
         )
         .bind(step.id.as_str())
         .bind(self.project())

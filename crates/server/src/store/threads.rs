@@ -5,7 +5,7 @@ use adjutant_wire::id::Id;
 use adjutant_wire::threads::Thread;
 
 use super::objects::Stored;
-use super::{Reading, Writing};
+use super::{News, Reading, Writing};
 use crate::fault::Result;
 
 impl Stored for Thread {
@@ -117,11 +117,12 @@ impl Writing {
     pub async fn delete_thread(&mut self, lock: ThreadLock) -> Result<()> {
         self.unlabel(lock.thread.as_str()).await?;
         self.forget_resources(lock.thread.as_str()).await?;
+        // Runs first: a worker that holds one is waited for, and what it has just stored is found by what follows.
         for statement in [
+            "delete from runs where thread_id = $1 and project = $2",
             "delete from model_requests where thread_id = $1 and project = $2",
             "delete from steps where thread_id = $1 and project = $2",
             "delete from messages where thread_id = $1 and project = $2",
-            "delete from runs where thread_id = $1 and project = $2",
             "delete from threads where id = $1 and project = $2",
         ] {
             sqlx::query(statement)
@@ -130,6 +131,8 @@ impl Writing {
                 .execute(self.connection())
                 .await?;
         }
+        let project = self.project();
+        self.announce(News::ThreadDeleted(project, lock.thread));
         Ok(())
     }
 }

@@ -141,23 +141,27 @@ impl Writing {
         Ok(())
     }
 
-    /// Makes a locked upload the file that it has become, whose bytes are under this key, and lets its parts go.
+    /// Makes a locked upload the file that it has become, whose bytes are under this key, and lets its parts go. `None`
+    /// where another one puts it together by now; then nothing has changed.
     pub async fn complete_upload(
         &mut self,
         upload: &mut Upload,
         file: adjutant_wire::FileId,
         blob: &str,
-    ) -> Result<File> {
-        let (position, expires_after): (i64, String) =
-            sqlx::query_as("select position, expires_after from uploads where id = $1 and project = $2")
-                .bind(upload.id.as_str())
-                .bind(self.project())
-                .fetch_one(self.connection())
-                .await?;
+    ) -> Result<Option<File>> {
+        let row: Option<(i64, String)> = sqlx::query_as(
+            "select position, expires_after from uploads where id = $1 and project = $2 and completing = $3",
+        )
+        .bind(upload.id.as_str())
+        .bind(self.project())
+        .bind(blob)
+        .fetch_optional(self.connection())
+        .await?;
+        let Some((position, expires_after)) = row else { return Ok(None) };
         let file = upload.complete(file, read(&expires_after)?);
         self.add_file(&file, position, blob).await?;
         self.end_upload(upload).await?;
-        Ok(file)
+        Ok(Some(file))
     }
 
     /// Stores the end of a locked upload and lets its parts go.
@@ -195,7 +199,7 @@ impl Store {
         .fetch_optional(tx.connection())
         .await?;
         let Some((project, id)) = row else { return Ok(false) };
-        tx.0.project = Project::new(&project);
+        tx.reading.project = Project::new(&project);
         tx.drop_parts(&UploadId::from_checked(id)).await?;
         tx.commit().await?;
         Ok(true)

@@ -9,7 +9,7 @@ use anyhow::Context;
 
 use super::objects::{Cursor, Stored, read};
 use super::vector_stores::StoreLock;
-use super::{Reading, Store, Writing};
+use super::{News, Reading, Store, Writing};
 use crate::fault::{Fault, Result};
 
 impl Stored for VectorStoreFile {
@@ -49,7 +49,7 @@ pub(super) fn file_status(word: &str) -> Result<FileStatus> {
 fn not_in_store(fault: Fault, store: &VectorStoreId, file: &str) -> Fault {
     match fault {
         Fault::Refused(_) => wire::Error::not_in_store(file, store.as_str()).into(),
-        Fault::Answered(_) | Fault::Broken(_) => fault,
+        Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_) => fault,
     }
 }
 
@@ -176,7 +176,9 @@ impl Writing {
             }
             Ok(_) => self.detach_file_from(lock, &file.id).await?,
             Err(Fault::Refused(_)) => {}
-            Err(fault @ (Fault::Answered(_) | Fault::Broken(_))) => return Err(fault),
+            Err(fault @ (Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_))) => {
+                return Err(fault);
+            }
         }
         let number = Store::next_number(self).await?;
         sqlx::query(
@@ -195,6 +197,7 @@ impl Writing {
         .bind(serde_json::to_string(&file)?)
         .execute(self.connection())
         .await?;
+        self.announce(News::FileDue);
         Ok(file)
     }
 
@@ -270,11 +273,15 @@ impl Writing {
                 Ok(lock) => lock,
                 // Deleted meanwhile, and the file taken out with it.
                 Err(Fault::Refused(_)) => continue,
-                Err(fault @ (Fault::Answered(_) | Fault::Broken(_))) => return Err(fault),
+                Err(fault @ (Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_))) => {
+                    return Err(fault);
+                }
             };
             match self.detach_file_from_store(&lock, id).await {
                 Ok(()) | Err(Fault::Refused(_)) => {}
-                Err(fault @ (Fault::Answered(_) | Fault::Broken(_))) => return Err(fault),
+                Err(fault @ (Fault::Answered(_) | Fault::Broken(_) | Fault::Unavailable(_))) => {
+                    return Err(fault);
+                }
             }
         }
         Ok(())

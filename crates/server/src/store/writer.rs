@@ -46,6 +46,14 @@ impl Open {
         }
     }
 
+    /// What a `select` ends with of rows that nobody else is about to change. SQLite has one writer at a time.
+    pub(super) fn skip_locked(&self) -> &'static str {
+        match self {
+            Self::Shared(_) => "",
+            Self::Own(_) => " for update skip locked",
+        }
+    }
+
     pub(super) async fn commit(self) -> Result<()> {
         match self {
             Self::Shared(transaction) => transaction.commit().await,

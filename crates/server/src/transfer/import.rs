@@ -162,7 +162,9 @@ impl Importer {
             let outcome = match tx.bring(&kept, position).await {
                 Ok(brought) => Ok(brought),
                 Err(Fault::Refused(error)) => Err(error),
-                Err(fault @ (Fault::Broken(_) | Fault::Answered(_))) => return Err(fault),
+                Err(fault @ (Fault::Broken(_) | Fault::Answered(_) | Fault::Unavailable(_))) => {
+                    return Err(fault);
+                }
             };
             outcomes.push((number, kept, outcome));
         }

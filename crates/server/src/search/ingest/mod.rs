@@ -19,7 +19,7 @@ use crate::config::SearchConfig;
 use crate::fault::{Fault, Result};
 use crate::files::Files;
 use crate::ids::hex;
-use crate::store::{ClaimedFile, FileLease, IngestStage, Store};
+use crate::store::{ClaimedFile, FileLease, Hearing, IngestStage, News, Store};
 use crate::upstream::Upstreams;
 
 /// How often due files are looked for when nobody says that there is one.
@@ -86,7 +86,8 @@ impl Ingest {
         let (moved, _) = watch::channel(0);
         let due = Arc::default();
         let meanings = Meanings::new(store.clone(), Arc::clone(&clock), Arc::clone(&upstreams));
-        Arc::new(Self {
+        let hearing = store.hear();
+        let ingest = Arc::new(Self {
             store,
             clock,
             upstreams,
@@ -97,7 +98,28 @@ impl Ingest {
             owner: hex(),
             due,
             moved,
-        })
+        });
+        tokio::spawn(Arc::clone(&ingest).hear(hearing));
+        ingest
+    }
+
+    /// Hears what is said of files, here and elsewhere, until the process ends.
+    async fn hear(self: Arc<Self>, mut hearing: Hearing) {
+        while let Some(news) = hearing.next().await {
+            match news {
+                News::FileDue => self.due.notify_one(),
+                News::FileMoved => self.moved.send_modify(|moves| *moves += 1),
+                News::Missed => {
+                    self.due.notify_one();
+                    self.moved.send_modify(|moves| *moves += 1);
+                }
+                News::RunDue
+                | News::RunChanged(_)
+                | News::RunMoved(_)
+                | News::RunFollowed(_)
+                | News::ThreadDeleted(..) => {}
+            }
+        }
     }
 
     /// What the vectors mean that are made here.
@@ -110,7 +132,7 @@ impl Ingest {
         Arc::clone(&self.due)
     }
 
-    /// Changes whenever a file has come further in this process.
+    /// Changes whenever a file has come further, in this process or another one.
     pub fn moved(&self) -> watch::Receiver<u64> {
         self.moved.subscribe()
     }
@@ -267,10 +289,12 @@ impl Ingest {
     async fn keep(&self, lease: &FileLease) {
         loop {
             tokio::time::sleep(LEASE / 3).await;
-            match self.renew(lease).await {
-                Ok(true) => {}
-                Ok(false) => return,
-                Err(fault) => tracing::error!("could not renew the lease of a file: {fault}"),
+            // A connection can be lost without anybody saying so.
+            match tokio::time::timeout(LEASE, self.renew(lease)).await {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return,
+                Ok(Err(fault)) => tracing::error!("could not renew the lease of a file: {fault}"),
+                Err(_) => tracing::error!("could not renew the lease of a file in time"),
             }
         }
     }

@@ -28,7 +28,7 @@ use crate::config::{CodeEngine, CodeInterpreterConfig};
 use crate::fault::Result;
 use crate::files::{Files, Received};
 use crate::python::Listener;
-use crate::store::{Once, Project, Store};
+use crate::store::{Lease, Project, Store};
 use crate::upstream::chat::{ChatFunction, ChatTool};
 use rooms::Rooms;
 
@@ -71,6 +71,17 @@ impl InputFile {
     fn shown(&self) -> &str {
         self.name.as_deref().unwrap_or_else(|| self.id.as_str())
     }
+}
+
+/// What a link leads to.
+#[derive(Clone, Debug)]
+pub enum Linkable {
+    /// This file, which was stored.
+    File(File),
+    /// Nothing that could be stored.
+    Nothing,
+    /// It was not looked for to the end: the run is another worker's.
+    Lost,
 }
 
 /// Whose session.
@@ -153,44 +164,45 @@ impl CodeInterpreter {
         }
     }
 
-    /// Stores a figure as a file.
+    /// Stores a figure of a run as a file; `None` where its lease is lost.
     ///
     /// # Errors
     /// Where the database or the blob store fails.
-    pub async fn keep_image(&self, project: &Project, png: Vec<u8>) -> Result<File> {
+    pub async fn keep_image(&self, lease: &Lease, png: Vec<u8>) -> Result<Option<File>> {
         let mut incoming = self.files.receive().await?;
         incoming.write(Bytes::from(png)).await?;
         let received = incoming.finish().await?;
-        self.files.add(&once(project), output("figure.png"), received).await
+        self.files.add_under(lease, output("figure.png"), received).await
     }
 
-    /// Stores a file of a thread's session, if it is there and has at most so many bytes.
+    /// Stores a file of a thread's session for a run, if it is there and has at most so many bytes.
     ///
     /// # Errors
     /// Where the database or the blob store fails.
     pub async fn keep_file(
         &self,
-        project: &Project,
+        lease: &Lease,
         thread: &ThreadId,
         path: &str,
         most: u64,
-    ) -> Result<Option<File>> {
-        let Ok(rooms) = self.rooms().await else { return Ok(None) };
-        let whose = (project.clone(), thread.clone());
-        let Some(mut room) = rooms.opened(&whose).await else { return Ok(None) };
-        let Ok(session) = room.session() else { return Ok(None) };
+    ) -> Result<Linkable> {
+        let Ok(rooms) = self.rooms().await else { return Ok(Linkable::Nothing) };
+        let whose = (lease.project().clone(), thread.clone());
+        let Some(mut room) = rooms.opened(&whose).await else { return Ok(Linkable::Nothing) };
+        let Ok(session) = room.session() else { return Ok(Linkable::Nothing) };
         let received = match self.fetch(session, path, most.min(LONGEST_FILE)).await? {
             Ok(received) => received,
-            Err(Refused::File(_)) => return Ok(None),
+            Err(Refused::File(_)) => return Ok(Linkable::Nothing),
             Err(Refused::Lost(lost)) => {
                 tracing::info!("a session was lost with a file that was linked: {lost}");
                 // The next program says so.
                 room.end();
-                return Ok(None);
+                return Ok(Linkable::Nothing);
             }
         };
         let name = path.rsplit('/').next().unwrap_or(path);
-        Ok(Some(self.files.add(&once(project), output(name), received).await?))
+        let file = self.files.add_under(lease, output(name), received).await?;
+        Ok(file.map_or(Linkable::Lost, Linkable::File))
     }
 
     async fn fetch(
@@ -219,11 +231,6 @@ impl CodeInterpreter {
             rooms.forget(&(project.clone(), thread.clone()));
         }
     }
-}
-
-/// No client asks for it, so no key tells it from another.
-fn once(project: &Project) -> Once {
-    Once { project: project.clone(), key: None }
 }
 
 fn output(name: &str) -> CreateFile {

@@ -265,7 +265,7 @@ async fn put_file(
 ) -> Result<(), Put> {
     let (about, mut content) = tool.files.open(project, &file.id).await.map_err(|fault| match fault {
         Fault::Refused(_) => Put::Gone,
-        Fault::Broken(_) | Fault::Answered(_) => {
+        Fault::Broken(_) | Fault::Answered(_) | Fault::Unavailable(_) => {
             tracing::error!("a file could not be read for the code interpreter: {fault}");
             Put::Refused("it could not be read".to_owned())
         }

@@ -1,0 +1,150 @@
+//! The runs that this process works on or waits for, and the news that it hears of them.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use adjutant_wire::RunId;
+use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
+
+use super::follow::Live;
+use super::listener::Listener;
+use super::{Engine, executor};
+use crate::store::{Claimed, Hearing, Lease, News, Project};
+
+/// A run that is worked on here.
+pub(super) struct AtWork {
+    /// Tells its worker that it is not as it was.
+    tell: watch::Sender<()>,
+    /// What its worker shows to those who follow it.
+    live: Arc<Live>,
+}
+
+/// Those who want to know when something of a run is stored.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Watchers(Arc<Mutex<HashMap<RunId, Weak<Notify>>>>);
+
+/// Somebody who wants to know it of one run.
+pub(super) struct Watch {
+    run: RunId,
+    moved: Arc<Notify>,
+    watchers: Watchers,
+}
+
+impl Watchers {
+    pub(super) fn watch(&self, run: &RunId) -> Watch {
+        let mut watched = self.watched();
+        let moved = watched.get(run).and_then(Weak::upgrade).unwrap_or_default();
+        watched.insert(run.clone(), Arc::downgrade(&moved));
+        Watch { run: run.clone(), moved, watchers: self.clone() }
+    }
+
+    fn tell(&self, run: &RunId) {
+        if let Some(moved) = self.watched().get(run).and_then(Weak::upgrade) {
+            moved.notify_waiters();
+        }
+    }
+
+    fn tell_all(&self) {
+        for moved in self.watched().values().filter_map(Weak::upgrade) {
+            moved.notify_waiters();
+        }
+    }
+
+    fn watched(&self) -> MutexGuard<'_, HashMap<RunId, Weak<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Watch {
+    /// The run.
+    pub(super) fn run(&self) -> &RunId {
+        &self.run
+    }
+
+    /// Waits for what is stored from now on, whether it is waited for at once or not.
+    pub(super) fn moved(&self) -> Notified<'_> {
+        self.moved.notified()
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let mut watched = self.watchers.watched();
+        // This one is the last.
+        if Arc::strong_count(&self.moved) == 1 {
+            watched.remove(&self.run);
+        }
+    }
+}
+
+impl Engine {
+    /// Hears what is said of runs, here and elsewhere, until the process ends.
+    pub(super) async fn hear(self: Arc<Self>, mut hearing: Hearing) {
+        while let Some(news) = hearing.next().await {
+            match news {
+                News::RunDue => self.due.notify_one(),
+                News::RunChanged(run) => self.changed(&run),
+                News::RunMoved(run) => self.watched.tell(&run),
+                News::RunFollowed(run) => {
+                    if let Some(live) = self.live(&run) {
+                        live.follow_from_elsewhere();
+                        // What was stored before this was heard, nobody was told.
+                        self.store.announce(News::RunMoved(run));
+                    }
+                }
+                News::ThreadDeleted(project, thread) => self.code.forget(&Project::new(&project), &thread),
+                News::Missed => {
+                    self.due.notify_one();
+                    self.watched.tell_all();
+                    self.doubtful.notify_one();
+                }
+                News::FileDue | News::FileMoved => {}
+            }
+        }
+    }
+
+    /// Works on a run in a task of its own.
+    pub(super) fn spawn(self: &Arc<Self>, claimed: Claimed, listener: Listener) {
+        self.spawn_shown(claimed, listener, Arc::default());
+    }
+
+    /// Works on a run that was due, whoever created it, and whoever follows it.
+    pub(super) fn take_up(self: &Arc<Self>, claimed: Claimed) {
+        let live = Arc::<Live>::default();
+        live.follow_from_elsewhere();
+        self.spawn_shown(claimed, Listener::default(), live);
+    }
+
+    fn spawn_shown(self: &Arc<Self>, claimed: Claimed, listener: Listener, live: Arc<Live>) {
+        let (tell, changed) = watch::channel(());
+        let key = at_work_key(&claimed.lease);
+        self.worked_lately.store(true, Ordering::Relaxed);
+        let at_work = AtWork { tell, live: Arc::clone(&live) };
+        self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at_work);
+        let engine = Arc::clone(self);
+        tokio::spawn(async move {
+            Box::pin(executor::execute(Arc::clone(&engine), claimed, listener, changed, live)).await;
+            engine.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        });
+    }
+
+    /// Tells whoever works on this run here that it is not as it was.
+    pub(super) fn changed(&self, run: &RunId) {
+        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        for (_, worker) in at_work.iter().filter(|((at_work, _), _)| at_work == run) {
+            worker.tell.send_replace(());
+        }
+    }
+
+    /// What the worker of this run shows, if it is worked on here.
+    pub(super) fn live(&self, run: &RunId) -> Option<Arc<Live>> {
+        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        at_work.iter().find(|((at_work, _), _)| at_work == run).map(|(_, worker)| Arc::clone(&worker.live))
+    }
+}
+
+fn at_work_key(lease: &Lease) -> (RunId, i64) {
+    (lease.run().clone(), lease.token())
+}

@@ -1,0 +1,275 @@
+//! News: what other parts of this process, and other processes over the same database, may be waiting to hear.
+//!
+//! News are hints and no facts. Whoever hears one looks into the database, and whoever waits for one also looks by
+//! itself from time to time. So it does no harm that they come late, twice or, where a process or a connection dies
+//! between a commit and its news, never. SQLite has one process, whose news stay within it; on PostgreSQL they go
+//! out by `NOTIFY` as well.
+//!
+//! They go out after the commit, many in one statement, and not inside the transaction: PostgreSQL up to 18 lets
+//! transactions that notify commit one after another, each with its wait for the disk (ARCHITECTURE.md has figures).
+
+use std::time::Duration;
+
+use adjutant_wire::{RunId, ThreadId};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{AnyPool, ConnectOptions};
+use tokio::sync::{broadcast, mpsc};
+
+use super::Store;
+use super::writer::Open;
+use crate::fault::Result;
+use crate::ids::hex;
+
+/// PostgreSQL's name for where news go. Each database has its own.
+const CHANNEL: &str = "adjutant_news";
+const NOTIFY: &str = "select pg_notify($1, $2)";
+
+/// News that wait to be heard in this process. Who is slower than that is told that some were missed.
+const HEARD_LATE: usize = 4_096;
+
+/// News that wait to go out. What is beyond that is not sent: a database that takes none is away, and others look
+/// by themselves.
+const SAID_LATE: usize = 4_096;
+
+/// News in one statement, and bytes in one (PostgreSQL takes less than 8,000).
+const SAID_AT_ONCE: usize = 64;
+const MOST_BYTES: usize = 7_900;
+
+/// After so long without news it is looked whether the connection still is one: a network can swallow it silently.
+const SILENCE: Duration = Duration::from_secs(20);
+
+/// How long that look may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Something that somebody may be waiting for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum News {
+    /// A run may be taken up by any worker.
+    RunDue,
+    /// A run is not as its worker knows it: it is being cancelled, or was deleted.
+    RunChanged(RunId),
+    /// Something of a run was stored that those who follow it, or wait for its end, may want to see.
+    RunMoved(RunId),
+    /// Somebody follows a run that is not worked on in the same process.
+    RunFollowed(RunId),
+    /// A file may be brought into its vector store by any process.
+    FileDue,
+    /// A file has come further on its way into a vector store.
+    FileMoved,
+    /// A thread of this project is gone.
+    ThreadDeleted(String, ThreadId),
+    /// Some news may not have been heard: whoever waits looks once.
+    Missed,
+}
+
+/// Where news are posted and heard.
+#[derive(Clone)]
+pub(super) struct Bulletin {
+    here: broadcast::Sender<News>,
+    elsewhere: Option<mpsc::Sender<News>>,
+    /// What this process is called in letters, where it writes any.
+    name: Option<String>,
+}
+
+/// What hears the news of all processes.
+#[derive(Debug)]
+pub struct Hearing(broadcast::Receiver<News>);
+
+/// What one statement carries.
+#[derive(Serialize, Deserialize)]
+struct Letter<T> {
+    /// The process that sent it, which has heard it already.
+    from: String,
+    news: Vec<T>,
+}
+
+impl Bulletin {
+    /// News that stay within this process.
+    pub(super) fn within() -> Self {
+        Self { here: broadcast::Sender::new(HEARD_LATE), elsewhere: None, name: None }
+    }
+
+    /// News that go to all processes over a PostgreSQL, and come from them.
+    pub(super) fn over(saying: AnyConnectOptions, hearing: PgConnectOptions) -> Self {
+        let here = broadcast::Sender::new(HEARD_LATE);
+        let (elsewhere, said) = mpsc::channel(SAID_LATE);
+        let name = hex();
+        // A connection of its own: where requests wait for one, news are the more urgent.
+        let pool =
+            AnyPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(saying);
+        tokio::spawn(say(pool, name.clone(), said));
+        tokio::spawn(hear(hearing.disable_statement_logging(), name.clone(), here.clone()));
+        Self { here, elsewhere: Some(elsewhere), name: Some(name) }
+    }
+
+    /// Tells all. Never waits.
+    pub(super) fn post(&self, news: impl IntoIterator<Item = News>) {
+        for news in news {
+            if let Some(elsewhere) = &self.elsewhere {
+                let _ = elsewhere.try_send(news.clone());
+            }
+            // Nobody may listen.
+            let _ = self.here.send(news);
+        }
+    }
+
+    /// Tells all within a transaction, so that a process that ends with it has told them.
+    pub(super) async fn post_within(&self, open: &mut Open, news: News) -> Result<()> {
+        let Some(name) = &self.name else { return Ok(()) };
+        for text in letters(name, &[news]) {
+            sqlx::query(NOTIFY).bind(CHANNEL).bind(text).execute(open.connection()).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Tells all processes, without a transaction.
+    pub fn announce(&self, news: News) {
+        self.bulletin.post([news]);
+    }
+
+    /// Hears the news from now on.
+    pub fn hear(&self) -> Hearing {
+        Hearing(self.bulletin.here.subscribe())
+    }
+}
+
+impl Hearing {
+    /// The next news; `None` where there will be none.
+    pub async fn next(&mut self) -> Option<News> {
+        match self.0.recv().await {
+            Ok(news) => Some(news),
+            Err(broadcast::error::RecvError::Lagged(_)) => Some(News::Missed),
+            Err(broadcast::error::RecvError::Closed) => None,
+        }
+    }
+}
+
+/// Sends what waits, as much at once as came while the last statement was under way.
+async fn say(pool: AnyPool, name: String, mut said: mpsc::Receiver<News>) {
+    while let Some(first) = said.recv().await {
+        let mut news = vec![first];
+        while news.len() < SAID_AT_ONCE
+            && let Ok(more) = said.try_recv()
+        {
+            if !news.contains(&more) {
+                news.push(more);
+            }
+        }
+        for text in letters(&name, &news) {
+            let sent = sqlx::query(NOTIFY).bind(CHANNEL).bind(text).execute(&pool).await;
+            if let Err(error) = sent {
+                tracing::debug!("other processes could not be told news: {error}");
+            }
+        }
+    }
+}
+
+/// News as PostgreSQL takes them. What is too long even alone is left out; nothing of ours is.
+fn letters(name: &str, news: &[News]) -> Vec<String> {
+    let letter = Letter { from: name.to_owned(), news: news.to_vec() };
+    match serde_json::to_string(&letter) {
+        Ok(text) if text.len() <= MOST_BYTES => vec![text],
+        Ok(_) if news.len() > 1 => {
+            let (some, others) = news.split_at(news.len() / 2);
+            [letters(name, some), letters(name, others)].concat()
+        }
+        Ok(_) | Err(_) => Vec::new(),
+    }
+}
+
+/// Hears what other processes say, for ever: a connection that is lost is made again.
+async fn hear(options: PgConnectOptions, name: String, here: broadcast::Sender<News>) {
+    loop {
+        if let Err(error) = hear_while_connected(&options, &name, &here).await {
+            tracing::warn!("news of other processes are not heard, and are looked for instead: {error}");
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+async fn hear_while_connected(
+    options: &PgConnectOptions,
+    name: &str,
+    here: &broadcast::Sender<News>,
+) -> Result<(), sqlx::Error> {
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .max_lifetime(None)
+        .idle_timeout(None)
+        .acquire_timeout(PATIENCE)
+        .connect_lazy_with(options.clone());
+    let mut listener = PgListener::connect_with(&pool).await?;
+    listener.eager_reconnect(false);
+    listener.listen(CHANNEL).await?;
+    // What was said before is lost.
+    let _ = here.send(News::Missed);
+    loop {
+        match tokio::time::timeout(SILENCE, listener.try_recv()).await {
+            Ok(heard) => match heard? {
+                Some(letter) => tell(letter.payload(), name, here),
+                // The connection was lost.
+                None => return Ok(()),
+            },
+            Err(_) => {
+                let asked = tokio::time::timeout(PATIENCE, sqlx::query("select 1").execute(&mut listener));
+                asked.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            }
+        }
+    }
+}
+
+fn tell(letter: &str, name: &str, here: &broadcast::Sender<News>) {
+    let Ok(Letter { from, news }) = serde_json::from_str::<Letter<Value>>(letter) else { return };
+    if from == name {
+        return;
+    }
+    // Those that only a newer version knows are none to us.
+    for news in news.into_iter().filter_map(|news| serde_json::from_value(news).ok()) {
+        let _ = here.send(news);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use adjutant_wire::id::Id;
+
+    use super::*;
+
+    fn moved(run: usize) -> News {
+        News::RunMoved(RunId::from_checked(format!("run_{run:024}")))
+    }
+
+    #[test]
+    fn many_news_go_out_in_letters_that_postgres_takes() {
+        let news: Vec<News> = (0..400).map(moved).collect();
+        let letters = letters("me", &news);
+        assert!(letters.len() > 1 && letters.iter().all(|letter| letter.len() <= MOST_BYTES));
+        let here = broadcast::Sender::new(1_000);
+        let mut hearing = here.subscribe();
+        for letter in &letters {
+            tell(letter, "another", &here);
+        }
+        let heard: Vec<News> = std::iter::from_fn(|| hearing.try_recv().ok()).collect();
+        assert_eq!(heard, news);
+    }
+
+    #[test]
+    fn ones_own_news_and_those_of_newer_versions_are_passed_over() {
+        let here = broadcast::Sender::new(10);
+        let mut hearing = here.subscribe();
+        tell(r#"{"from":"me","news":["run_due"]}"#, "me", &here);
+        tell(r#"{"from":"you","news":[{"moon_rose":1},"file_due","eclipse"]}"#, "me", &here);
+        tell("no letter", "me", &here);
+        assert_eq!(hearing.try_recv().ok(), Some(News::FileDue));
+        assert!(hearing.try_recv().is_err());
+    }
+}
