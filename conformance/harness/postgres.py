@@ -139,6 +139,23 @@ def ask(url: str, statement: str) -> list[str]:
     return done.stdout.decode().split("\n")[:-1]
 
 
+def dump(url: str, file: Path) -> None:
+    """Copies a database to a file, as of one moment."""
+    _tool("pg_dump", "--format=custom", "--file", file, url)
+
+
+def restore(file: Path, url: str) -> None:
+    """Fills an empty database from such a file."""
+    _tool("pg_restore", "--no-owner", "--exit-on-error", "--dbname", url, file)
+
+
+def _tool(name: str, *arguments: str | Path) -> None:
+    done = subprocess.run(
+        [_installed() / name, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"`{name}` failed: {done.stderr}"
+
+
 def die_with_parent() -> None:
     """Called in the child before it becomes another program: no server outlives its test run."""
     if sys.platform == "linux":

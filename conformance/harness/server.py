@@ -59,7 +59,7 @@ class Adjutant:
         self.address = ""
         self._process = subprocess.Popen(
             self._command(),
-            env=self._environ(),
+            env=self.environment(),
             cwd=self.folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -78,7 +78,11 @@ class Adjutant:
         """The options that lead another command to the same database."""
         if self._database_url:
             return ["--database-url", self._database_url]
-        return ["--data", str(self.folder / "data")]
+        return ["--data", str(self.data)]
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
 
     @property
     def database_url(self) -> str:
@@ -141,7 +145,7 @@ class Adjutant:
 
     def _command(self) -> list[str]:
         command = [*self._inside, str(BINARY), "serve", "--listen", "127.0.0.1:0"]
-        command += ["--data", str(self.folder / "data")]
+        command += ["--data", str(self.data)]
         if self._upstream:
             command += ["--upstream", self._upstream]
         if self._database_url:
@@ -152,7 +156,8 @@ class Adjutant:
             command += ["--config", str(path)]
         return command
 
-    def _environ(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What the server, and another command on its data, finds in its environment."""
         inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
         home = {"HOME": str(self.folder), "RUST_BACKTRACE": "1"}
         return {**inherited, **home, **self.settings, **self._environment}

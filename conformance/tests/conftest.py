@@ -94,6 +94,12 @@ class Servers:
             return self.s3.objects(url)
         return [path for path in (server.folder / "data/blobs").rglob("*") if path.is_file()]
 
+    def blob_folder(self, server: Adjutant) -> Path:
+        """The folder that holds them, on whichever side."""
+        if url := server.settings.get("ADJUTANT_BLOBS"):
+            return self.s3.folder / url.removeprefix("s3://")
+        return server.data / "blobs"
+
     def new(
         self,
         db: str,

@@ -89,6 +89,18 @@ impl Vectors {
         self.chunks.iter().enumerate().map(|(index, chunk)| (*chunk, self.row(index).values()))
     }
 
+    /// The same vectors for chunks of other ids, in the same order.
+    ///
+    /// # Errors
+    /// [`Unusable::Damaged`] where the new ids are not in ascending order.
+    pub fn with_ids(self, new: impl Fn(i64) -> i64) -> Result<Self, Unusable> {
+        let chunks: Box<[i64]> = self.chunks.iter().map(|chunk| new(*chunk)).collect();
+        if !chunks.is_sorted_by(|one, next| one < next) {
+            return Err(Unusable::Damaged);
+        }
+        Ok(Self { chunks, ..self })
+    }
+
     /// The memory they take.
     fn bytes(&self) -> usize {
         size_of::<Self>()

@@ -1,6 +1,7 @@
 //! Adjutant: OpenAI's Assistants API on your own machine, on any model. `ARCHITECTURE.md` has the map.
 
 pub mod app;
+pub mod backup;
 pub mod blobs;
 pub mod clock;
 pub mod config;

@@ -31,10 +31,12 @@ enum Command {
     Serve(Settings),
     /// Say what the settings mean and what is wrong with them, and change nothing.
     Check(Settings),
-    /// Write all assistants, threads, messages, runs and steps of a project to a file of JSON lines. No server may be using the data folder.
+    /// Write everything of a project to a file of JSON lines: assistants, threads, messages, runs, steps, files and vector stores. No server may be using the data folder.
     Export(Transfer),
     /// Read such a file, or one with objects saved from OpenAI. What is here already is skipped.
     Import(Transfer),
+    /// Copy the data folder, also while a server is using it, to a new folder that can be used as one.
+    Backup(Backup),
     /// Read a document from the standard input, enclosed, and write its text as JSON. The server starts this.
     #[command(hide = true)]
     ReadDocument {
@@ -78,6 +80,28 @@ struct Settings {
 }
 
 #[derive(Args)]
+struct Backup {
+    /// A TOML file of settings.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The data folder.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Where the copy is to be; nothing may be there yet.
+    folder: PathBuf,
+}
+
+impl Backup {
+    fn load(&self) -> anyhow::Result<Config> {
+        Config::load(&Overrides {
+            config: self.config.clone(),
+            data: self.data.clone(),
+            ..Overrides::default()
+        })
+    }
+}
+
+#[derive(Args)]
 struct Transfer {
     /// A TOML file of settings.
     #[arg(long, value_name = "FILE")]
@@ -88,9 +112,15 @@ struct Transfer {
     /// The PostgreSQL database in place of the data folder.
     #[arg(long, value_name = "postgres://…")]
     database_url: Option<String>,
+    /// Keep files in, or read them from, this S3 bucket instead of the data folder.
+    #[arg(long, value_name = "s3://…")]
+    blobs: Option<String>,
     /// Whose objects.
     #[arg(long, value_name = "NAME", default_value = "default")]
     project: String,
+    /// Those of all projects; each line says whose it is.
+    #[arg(long, conflicts_with = "project")]
+    all_projects: bool,
     /// The file; - is the standard output or input.
     file: PathBuf,
 }
@@ -101,8 +131,13 @@ impl Transfer {
             config: self.config.clone(),
             data: self.data.clone(),
             database_url: self.database_url.clone(),
+            blobs: self.blobs.clone(),
             ..Overrides::default()
         })
+    }
+
+    fn project(&self) -> Option<&str> {
+        (!self.all_projects).then_some(self.project.as_str())
     }
 }
 
@@ -148,8 +183,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             runtime.block_on(serve::serve(config))
         }
         Command::Check(settings) => runtime.block_on(serve::check(settings.load()?)),
-        Command::Export(of) => runtime.block_on(serve::export(of.load()?, &of.project, &of.file)),
-        Command::Import(to) => runtime.block_on(serve::import(to.load()?, &to.project, &to.file)),
+        Command::Export(of) => runtime.block_on(serve::export(of.load()?, of.project(), &of.file)),
+        Command::Import(to) => runtime.block_on(serve::import(to.load()?, to.project(), &to.file)),
+        Command::Backup(of) => runtime.block_on(serve::backup(of.load()?, &of.folder)),
         Command::ReadDocument { name } => search::read_document(&name),
         #[cfg(feature = "wasm")]
         Command::Python { arguments } => {

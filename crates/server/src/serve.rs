@@ -13,12 +13,14 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::blobs::Blobs;
+use crate::clock::Clock;
 use crate::config::{CodeEngine, Config};
+use crate::files::Files;
 use crate::store::{Place, Project, Store};
 use crate::tools::code_interpreter::{CodeInterpreter, Setup};
-use crate::transfer::{Importer, files};
+use crate::transfer::{Importer, Owner, Shelf, command};
 use crate::upstream::Progress;
-use crate::{http, transfer, upstream};
+use crate::{backup, http, transfer, upstream};
 
 /// Answers to requests with an `Idempotency-Key` are kept so long.
 const ANSWERS_SECONDS: i64 = 24 * 60 * 60;
@@ -150,11 +152,11 @@ async fn check_blobs(config: &Config) -> anyhow::Result<()> {
     say(&format!("Keeps the bytes of files in {}, which answers.", blobs.in_words()))
 }
 
-/// Writes all assistants, threads, messages, runs and steps of a project to a file, or for `-` to the standard output.
+/// Writes everything of a project, or of all where none is named, to a file, or for `-` to the standard output.
 ///
 /// # Errors
-/// Where the database or the file cannot be used.
-pub async fn export(config: Config, project: &str, file: &Path) -> anyhow::Result<()> {
+/// Where the database, the blob store or the file cannot be used.
+pub async fn export(config: Config, project: Option<&str>, file: &Path) -> anyhow::Result<()> {
     use_ring()?;
     let place = place(&config);
     if let Place::Folder(folder) = &place {
@@ -162,18 +164,52 @@ pub async fn export(config: Config, project: &str, file: &Path) -> anyhow::Resul
         anyhow::ensure!(found, "there is no database in the folder `{}`", folder.display());
     }
     let (store, _lock) = Store::open(&place).await?;
-    files::export(store, Project::new(project), file).await
+    let shelf = shelf(&config, &store)?;
+    command::export(store, shelf, project, file).await
 }
 
-/// Reads what `export` wrote from a file, or for `-` from the standard input, into a project.
+/// Copies the data folder, which a server may be using, to another folder, which can be used as one.
 ///
 /// # Errors
-/// Where the database or the file cannot be used, or a line was refused.
-pub async fn import(config: Config, project: &str, file: &Path) -> anyhow::Result<()> {
+/// Where there is nothing to copy, or the folder is in use; in words.
+pub async fn backup(config: Config, to: &Path) -> anyhow::Result<()> {
+    anyhow::ensure!(
+        config.database_url.is_empty(),
+        "the database is PostgreSQL, which has its own ways: pg_dump first, then a copy of the files (docs/backup.md)"
+    );
+    let with_blobs = config.blobs.is_empty();
+    let taken = backup::take(&config.data, to, with_blobs).await?;
+    say(&format!(
+        "`{}` has the database ({} bytes) and {} files ({} bytes), and is whole.",
+        to.display(),
+        taken.database_bytes,
+        taken.blobs,
+        taken.blob_bytes
+    ))?;
+    if !with_blobs {
+        say(&format!("The bytes of files are in `{}`, which has copies of its own.", config.blobs))?;
+    }
+    Ok(())
+}
+
+/// Reads what `export` wrote from a file, or for `-` from the standard input, into a project, or where none is named,
+/// into those that the lines name.
+///
+/// # Errors
+/// Where the database, the blob store or the file cannot be used, or a line was refused.
+pub async fn import(config: Config, project: Option<&str>, file: &Path) -> anyhow::Result<()> {
     use_ring()?;
     let (store, _lock) = Store::open(&place(&config)).await?;
-    let longest = transfer::line_bytes(config.request_bytes);
-    files::import(Importer::new(store, Project::new(project), longest), file).await
+    let owner = project.map_or(Owner::Named, |name| Owner::Project(Project::new(name)));
+    let longest = transfer::line_bytes_with_files(config.request_bytes);
+    let shelf = shelf(&config, &store)?;
+    command::import(Importer::with_files(store, shelf, owner, longest), file).await
+}
+
+fn shelf(config: &Config, store: &Store) -> anyhow::Result<Shelf> {
+    let clock = Arc::new(Clock::default());
+    let files = Files::new(store.clone(), Blobs::open(config)?, Arc::clone(&clock), config.runs.lease());
+    Ok(Shelf { files, clock })
 }
 
 /// Takes away what was kept for requests that may be sent again, a day after they came in, and vectors of texts

@@ -20,7 +20,7 @@ struct Room {
 const ROOMS: &[Room] = &[
     Room {
         name: "serve",
-        uses: "http app runs transfer tools search files upstream store blobs python",
+        uses: "http app runs transfer tools search files backup upstream store blobs python",
         reason: "it starts and stops the process",
     },
     Room {
@@ -38,7 +38,11 @@ const ROOMS: &[Room] = &[
         uses: "app tools search files upstream store blobs",
         reason: "a run goes on without a request",
     },
-    Room { name: "transfer", uses: "store", reason: "objects go out and come in as they are, whoever asks" },
+    Room {
+        name: "transfer",
+        uses: "search files store",
+        reason: "objects go out and come in as they are, whoever asks",
+    },
     Room {
         name: "tools",
         uses: "search files upstream store blobs python",
@@ -53,6 +57,11 @@ const ROOMS: &[Room] = &[
         name: "files",
         uses: "store blobs",
         reason: "rows and bytes are kept together, whoever needs them",
+    },
+    Room {
+        name: "backup",
+        uses: "store blobs",
+        reason: "rows and bytes are copied as they are, beside a server",
     },
     Room { name: "upstream", uses: "python", reason: "models are called, and know nothing of us" },
     Room { name: "python", uses: "", reason: "environments are made for whoever needs one" },

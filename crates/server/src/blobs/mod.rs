@@ -4,6 +4,7 @@
 //! A key is written once. What is under it is there whole or not at all; in the folder it is on disk by then.
 
 mod incoming;
+mod leave;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use object_store::{ClientOptions, GetResultPayload, ObjectStore, ObjectStoreExt,
 use tokio::io::AsyncReadExt;
 
 pub use incoming::Incoming;
+pub use leave::Leave;
 
 use crate::config::{Config, aws_variables};
 use crate::ids::hex;
@@ -111,6 +113,17 @@ impl Blobs {
         }))
     }
 
+    /// Leave to delete, which is to be kept as long as anything is deleted. None while a copy of the folder is made.
+    ///
+    /// # Errors
+    /// Where the folder cannot be locked.
+    pub fn leave_to_delete(&self) -> anyhow::Result<Option<Leave>> {
+        match &self.place {
+            Place::Folder(folder) => Leave::ask(folder),
+            Place::Bucket(..) => Ok(Some(Leave::always())),
+        }
+    }
+
     /// Deletes what is under a key, half-written or whole, if anything is.
     ///
     /// # Errors
@@ -143,8 +156,9 @@ fn told(error: &object_store::Error) -> anyhow::Error {
     anyhow!("{error}")
 }
 
-/// The folder of a key. A folder of folders by their first two digits, so that none grows too long.
-fn shelf(folder: &std::path::Path, key: &str) -> PathBuf {
+/// Where in a folder of blobs the file `bytes` of a key is: in a folder of folders by their first two digits, so that
+/// none grows too long.
+pub fn shelf(folder: &std::path::Path, key: &str) -> PathBuf {
     folder.join(shelf_name(key)).join(key)
 }
 

@@ -42,13 +42,15 @@ impl Files {
         }
         while self.store.expire_file(now).await? {}
         while self.store.expire_upload(now).await? {}
-        loop {
+        // While a copy of the folder is made, what is due stays due.
+        while let Some(_leave) = self.blobs.leave_to_delete()? {
             let condemned = self.store.condemn_blobs(milliseconds, self.lease_end()).await?;
             if condemned.is_empty() {
                 return Ok(());
             }
             self.delete_blobs(condemned).await?;
         }
+        Ok(())
     }
 
     /// Deletes these; those that cannot be deleted now are tried again when the lease has run out.

@@ -9,10 +9,10 @@ mod uploads;
 use std::sync::Arc;
 use std::time::Duration;
 
-use adjutant_wire::FileId;
 use adjutant_wire::files::{CreateFile, File};
 use adjutant_wire::id::Id;
 use adjutant_wire::runs::RunStatus;
+use adjutant_wire::{FileId, UnixSeconds};
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
@@ -109,7 +109,10 @@ impl Files {
     /// # Errors
     /// 404 where there is none, or its time has run out.
     pub async fn open(&self, project: &Project, id: &FileId) -> Result<(File, Content)> {
-        let now = self.clock.seconds();
+        self.opened(project, id, self.clock.seconds()).await
+    }
+
+    async fn opened(&self, project: &Project, id: &FileId, now: UnixSeconds) -> Result<(File, Content)> {
         let (file, blob) = self.store.read(project).await?.file_and_blob(id, now).await?;
         match self.blobs.read(&blob).await? {
             Some(content) => Ok((file, content)),
@@ -124,6 +127,14 @@ impl Files {
                 .into())
             }
         }
+    }
+
+    /// The content of a file, whether its time has run out or not.
+    ///
+    /// # Errors
+    /// 404 where there is none.
+    pub async fn content(&self, project: &Project, id: &FileId) -> Result<Content> {
+        Ok(self.opened(project, id, UnixSeconds::MIN).await?.1)
     }
 
     /// Deletes a file and takes it out of all that names it.

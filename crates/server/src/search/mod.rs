@@ -29,6 +29,7 @@ use tokio::time::Instant;
 
 pub use enclosed::read_document;
 pub use ingest::Ingest;
+pub use passage::brought;
 pub use reader::{NoDocument, Reader};
 
 use crate::config::SearchConfig;

@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
+use adjutant_retrieval::words::words;
+use adjutant_wire as wire;
 use serde::{Deserialize, Serialize};
 
 use crate::fault::Result;
+use crate::store::NewChunk;
 
 /// Where a passage stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -48,4 +51,20 @@ impl Place {
 /// A text as it is indexed and embedded: what stands under a heading is often about it without naming it.
 pub(super) fn under_heading(heading: Option<&str>, text: &str) -> String {
     heading.map_or_else(|| text.to_owned(), |heading| format!("{heading}\n{text}"))
+}
+
+/// A passage that was read and cut elsewhere, with the words that find it here.
+///
+/// # Errors
+/// Where the place is none, or the text has what no document has.
+pub fn brought(index: i64, place: String, content: String) -> wire::Result<NewChunk> {
+    let read: Place = serde_json::from_str(&place).map_err(|error| {
+        wire::Error::invalid(format!("The place of passage {index} cannot be read: {error}."))
+    })?;
+    // PostgreSQL has no text with them.
+    if content.contains('\0') {
+        return Err(wire::Error::invalid(format!("Passage {index} has a character that no text has.")));
+    }
+    let words = words(&under_heading(read.heading.as_deref(), &content));
+    Ok(NewChunk { index, place, content, words })
 }

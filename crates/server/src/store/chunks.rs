@@ -11,7 +11,7 @@ use super::{Project, Reading, Store, Writing};
 use crate::fault::Result;
 
 /// Passages of one file have ids that begin with its number; a file has fewer than this.
-const CHUNKS_A_FILE: i64 = 1 << 20;
+pub const CHUNKS_A_FILE: i64 = 1 << 20;
 
 /// Passages that are taken away in one transaction, so that nobody waits long for it.
 const AT_ONCE: i64 = 256;
@@ -68,6 +68,16 @@ pub struct WordCounts {
 /// The number of the file that a passage is of.
 pub fn file_of(chunk: i64) -> i64 {
     chunk / CHUNKS_A_FILE
+}
+
+/// The id of a file's passage.
+pub(super) fn id_of(file_number: i64, place: i64) -> i64 {
+    file_number * CHUNKS_A_FILE + place
+}
+
+/// The place of a passage among those of its file, from 0.
+pub fn place_in_file(chunk: i64) -> i64 {
+    chunk.rem_euclid(CHUNKS_A_FILE)
 }
 
 /// A list of placeholders.

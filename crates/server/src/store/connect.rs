@@ -61,8 +61,7 @@ impl Store {
     /// # Errors
     /// Where the folder is in use, the server does not answer, or a migration fails.
     pub async fn open(place: &Place) -> anyhow::Result<(Self, FolderLock)> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        use_drivers();
         let (store, lock) = match place {
             Place::Folder(folder) => open_sqlite(folder).await?,
             Place::Postgres(url, config) => open_postgres(url, *config).await?,
@@ -73,6 +72,12 @@ impl Store {
         adopted.map_err(|fault| anyhow::anyhow!("could not index the vectors: {fault}"))?;
         Ok((store, lock))
     }
+}
+
+/// Has both databases' drivers found by their URLs.
+pub(super) fn use_drivers() {
+    static DRIVERS: Once = Once::new();
+    DRIVERS.call_once(sqlx::any::install_default_drivers);
 }
 
 async fn open_sqlite(folder: &Path) -> anyhow::Result<(Store, FolderLock)> {

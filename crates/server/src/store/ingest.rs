@@ -1,15 +1,17 @@
 //! Files on their way into vector stores, and the leases under which they are worked on: as with runs, whoever
 //! writes shows its lease, and a write under an older one changes nothing.
 
-use adjutant_wire::VectorStoreId;
 use adjutant_wire::id::Id;
 use adjutant_wire::vector_store_files::{FileStatus, VectorStoreFile};
+use adjutant_wire::{FileId, VectorStoreId};
 
+use super::chunks::id_of;
 use super::objects::read;
+use super::vector_stores::StoreLock;
 use super::{News, Project, Store, Writing, leases};
 use crate::fault::Result;
 
-/// Proof of a claim. Only claiming makes one.
+/// Proof of a claim. Only claiming makes one, and attaching a file that is claimed from the beginning.
 #[derive(Clone, Debug)]
 pub struct FileLease {
     project: Project,
@@ -21,6 +23,12 @@ pub struct FileLease {
 }
 
 impl FileLease {
+    /// The claim to a file that was attached in this transaction with a token of 1.
+    pub(super) fn first(project: Project, lock: &StoreLock, file: &FileId, number: i64) -> Self {
+        let (store, file) = (lock.object.id.clone(), file.as_str().to_owned());
+        Self { project, store, store_number: lock.number, file, number, token: 1 }
+    }
+
     /// Whose file it is.
     pub fn project(&self) -> &Project {
         &self.project
@@ -29,6 +37,11 @@ impl FileLease {
     /// Stands for the file in its passages.
     pub fn number(&self) -> i64 {
         self.number
+    }
+
+    /// The id of the file's passage that has this place among them.
+    pub fn passage(&self, place: i64) -> i64 {
+        id_of(self.number, place)
     }
 
     /// Stands for the store in the index.

@@ -6,6 +6,7 @@
 
 mod answers;
 mod assistants;
+mod backup;
 mod blobs;
 mod chunks;
 mod connect;
@@ -28,6 +29,7 @@ mod runs;
 mod steps;
 mod threads;
 mod transfer;
+mod transfer_files;
 mod uploads;
 mod vector_store_files;
 mod vector_stores;
@@ -41,13 +43,15 @@ use sqlx::pool::PoolConnection;
 use sqlx::{Any, AnyPool};
 
 pub use answers::{Idempotency, Once};
-pub use chunks::{Candidate, NewChunk, Passage, WordCounts, file_of};
+pub use backup::{BlobMark, DatabaseCopy, NamedBlob};
+pub use chunks::{CHUNKS_A_FILE, Candidate, NewChunk, Passage, WordCounts, file_of, place_in_file};
 pub use connect::Place;
 pub use ingest::{ClaimedFile, FileLease, IngestStage};
 pub use news::{Hearing, News};
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};
 pub use threads::ThreadLock;
 pub use transfer::{Brought, Kept, Mark};
+pub use transfer_files::{Attached, BatchAndFiles, EmbeddingModel, StoreAndModel};
 pub use uploads::StoredPart;
 pub use vector_store_files::SearchedFile;
 pub use vector_stores::{StoreKey, StoreLock};

@@ -11,6 +11,7 @@ use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
 use super::objects::{Cursor, Stored, Within, and, read};
+use super::transfer_files::{BatchAndFiles, StoreAndModel};
 use super::{Reading, Writing};
 use crate::fault::Result;
 
@@ -30,6 +31,8 @@ pub enum Kept {
     Message(Box<Message>),
     Run(Box<Run>),
     Step(Box<Step>),
+    VectorStore(Box<StoreAndModel>),
+    FileBatch(BatchAndFiles),
 }
 
 /// What became of an object from elsewhere.
@@ -74,7 +77,11 @@ impl Reading {
         self.next(mark, &[("thread_id", thread.as_str())]).await
     }
 
-    async fn next<T: Stored>(&mut self, mark: &mut Mark, within: &[Within<'_>]) -> Result<Vec<(i64, T)>> {
+    pub(super) async fn next<T: Stored>(
+        &mut self,
+        mark: &mut Mark,
+        within: &[Within<'_>],
+    ) -> Result<Vec<(i64, T)>> {
         let sql = format!(
             "select position, object from {} where project = $1 and (position, id) > ($2, $3){} \
              order by position, id limit $4",
@@ -98,6 +105,23 @@ impl Reading {
         }
         Ok(objects)
     }
+
+    /// Whether the project has an object of this id, and as it is shown the same one.
+    pub(super) async fn known<T: Stored + PartialEq>(
+        &mut self,
+        object: &T,
+        shown: impl Fn(T) -> T,
+    ) -> Result<Option<Brought>> {
+        let sql = format!("select object from {} where id = $1 and project = $2", T::TABLE);
+        let row: Option<(String,)> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(object.id().as_str())
+            .bind(self.project())
+            .fetch_optional(self.connection())
+            .await?;
+        let Some((stored,)) = row else { return Ok(None) };
+        let same = shown(read(&stored)?) == *object;
+        Ok(Some(if same { Brought::Known } else { Brought::Other }))
+    }
 }
 
 impl Writing {
@@ -113,6 +137,8 @@ impl Writing {
             Kept::Message(message) => self.bring_message(message, position).await,
             Kept::Run(run) => self.bring_run(run, position).await,
             Kept::Step(step) => self.bring_step(step, position).await,
+            Kept::VectorStore(store) => self.bring_vector_store(store, position).await,
+            Kept::FileBatch(batch) => self.bring_batch(batch, position).await,
         }
     }
 
@@ -221,23 +247,6 @@ impl Writing {
         Ok(brought(added.rows_affected()))
     }
 
-    /// Whether the project has an object of this id, and as it is shown the same one.
-    async fn known<T: Stored + PartialEq>(
-        &mut self,
-        object: &T,
-        shown: impl Fn(T) -> T,
-    ) -> Result<Option<Brought>> {
-        let sql = format!("select object from {} where id = $1 and project = $2", T::TABLE);
-        let row: Option<(String,)> = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(object.id().as_str())
-            .bind(self.project())
-            .fetch_optional(self.connection())
-            .await?;
-        let Some((stored,)) = row else { return Ok(None) };
-        let same = shown(read(&stored)?) == *object;
-        Ok(Some(if same { Brought::Known } else { Brought::Other }))
-    }
-
     /// Locks the thread and finds the place in it that is wanted, or where that is taken, the next one.
     async fn free_place<T: Stored>(
         &mut self,
@@ -269,7 +278,7 @@ impl Writing {
     }
 }
 
-fn brought(rows: u64) -> Brought {
+pub(super) fn brought(rows: u64) -> Brought {
     // What stands in the way is another project's, whose objects this one is told nothing of.
     if rows == 1 { Brought::New } else { Brought::Other }
 }

@@ -230,7 +230,7 @@ impl Writing {
         Ok(())
     }
 
-    async fn detach_file_from(&mut self, lock: &StoreLock, id: &FileId) -> Result<()> {
+    pub(super) async fn detach_file_from(&mut self, lock: &StoreLock, id: &FileId) -> Result<()> {
         let row: Option<(i64,)> = sqlx::query_as(
             "delete from vector_store_files where store_id = $1 and id = $2 and project = $3 returning number",
         )

@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use tokio::fs::File;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::{Importer, Report};
+use super::{Importer, Report, Shelf};
 use crate::store::{Project, Store};
 
 /// Progress is told after so many lines.
@@ -17,22 +17,32 @@ const PIECE_BYTES: usize = 64 << 10;
 /// Errors that are told one by one; the others are counted.
 const ERRORS_TOLD: usize = 20;
 
-/// Writes all assistants, threads, messages, runs and steps of a project to a file, or for `-` to the standard output.
+/// Writes everything of a project, or of all where none is named, to a file, or for `-` to the standard output.
 ///
 /// # Errors
-/// Where the database or the file cannot be used.
-pub async fn export(store: Store, project: Project, path: &Path) -> anyhow::Result<()> {
+/// Where the database, the blob store or the file cannot be used.
+pub async fn export(store: Store, shelf: Shelf, project: Option<&str>, path: &Path) -> anyhow::Result<()> {
     let to = if is_standard(path) { same(std::io::stdout()) } else { File::create(path).await };
     let mut to = to.with_context(|| format!("could not write `{}`", path.display()))?;
-    let mut pieces = super::export(store, project);
+    let mut pieces = match project {
+        Some(name) => super::export_everything(store, shelf, Project::new(name)),
+        None => {
+            let projects = store.projects().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+            say(&format!("Exporting {} projects.", projects.len()))?;
+            super::export_projects(store, shelf, projects)
+        }
+    };
     let mut lines = Progress::default();
     while let Some(piece) = pieces.recv().await {
         let piece = piece.map_err(|fault| anyhow::anyhow!("the export is not whole: {fault}"))?;
         to.write_all(&piece).await.context("the export is not whole")?;
         lines.have(lines.number + piece.iter().filter(|byte| **byte == b'\n').count() as u64)?;
     }
-    to.shutdown().await.context("the export is not whole")?;
-    say(&format!("Exported {} objects.", lines.number))
+    to.flush().await.context("the export is not whole")?;
+    if !is_standard(path) {
+        to.sync_all().await.context("the export is not whole")?;
+    }
+    say(&format!("Exported {} lines.", lines.number))
 }
 
 /// Reads a file, or for `-` the standard input.
@@ -59,8 +69,17 @@ pub async fn import(mut importer: Importer, path: &Path) -> anyhow::Result<()> {
 fn tell(report: &Report) -> anyhow::Result<()> {
     let new = &report.imported;
     say(&format!(
-        "Imported {} assistants, {} threads, {} messages, {} runs and {} steps; {} objects were here already.",
-        new.assistants, new.threads, new.messages, new.runs, new.steps, report.skipped
+        "Imported {} files, {} vector stores with {} files, {} assistants, {} threads, {} messages, {} runs and {} steps; \
+         {} objects were here already.",
+        new.files,
+        new.vector_stores,
+        new.vector_store_files,
+        new.assistants,
+        new.threads,
+        new.messages,
+        new.runs,
+        new.steps,
+        report.skipped
     ))?;
     for error in report.errors.iter().take(ERRORS_TOLD) {
         say(&format!("  line {}: {}", error.line, error.message))?;
