@@ -199,6 +199,14 @@ def index_of(lines: list[dict[str, Any]], kind: str, number: int = 0) -> int:
     return [index for index, line in enumerate(lines) if line["object"] == kind][number]
 
 
+def without_numbers(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The bytes of vectors say which number the file has in its store, and it gets another each time."""
+    return [
+        {**line, "data": None} if line["object"] == "vector_store.file.vectors" else line
+        for line in lines
+    ]
+
+
 @pytest.mark.parametrize("kind", ["file.bytes", "vector_store.file.passages"])
 def test_a_file_that_is_cut_off_can_be_read_again(
     house: Path, empty: Adjutant, browse: Any, tmp_path: Path, kind: str
@@ -209,7 +217,7 @@ def test_a_file_that_is_cut_off_can_be_read_again(
     assert "cut off" in said and f"line {cut - 1}:" in said
     perform(empty, "import", house)
     perform(empty, "export", tmp_path / "again")
-    assert lines_of(tmp_path / "again") == lines
+    assert without_numbers(lines_of(tmp_path / "again")) == without_numbers(lines)
     empty.start()
     store = everything(browse(empty))["stores"][0]
     assert store["file_counts"]["completed"] == store["file_counts"]["total"] == 2
