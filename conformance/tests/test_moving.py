@@ -77,7 +77,13 @@ def found(http: httpx.Client, store: str) -> list[Any]:
     answers = [
         http.post(f"/vector_stores/{store}/search", json={"query": query}) for query in QUERIES
     ]
-    return [answer.json()["data"] for answer in answers]
+    return [told(answer.json()["data"]) for answer in answers]
+
+
+def told(hits: list[dict[str, Any]]) -> tuple[Any, list[float]]:
+    """The best hit and all scores. Among equals the databases differ, and in a score's fourth digit."""
+    best = (hits[0]["file_id"], hits[0]["content"]) if hits else None
+    return best, [round(hit["score"], 2) for hit in hits]
 
 
 def without_use(all_of_it: dict[str, Any]) -> dict[str, Any]:
@@ -95,7 +101,7 @@ def test_a_project_moves_to_the_other_database_and_back(
     before = without_use(everything(there))
     store = next(one["id"] for one in before["stores"] if one["name"] == "과일")
     hits = found(there, store)
-    assert all(hits), "a query finds nothing"
+    assert all(best for best, _ in hits), "a query finds nothing"
     filled.stop()
     first = tmp_path / "first.jsonl"
     perform(filled, "export", first)
@@ -193,6 +199,14 @@ def index_of(lines: list[dict[str, Any]], kind: str, number: int = 0) -> int:
     return [index for index, line in enumerate(lines) if line["object"] == kind][number]
 
 
+def without_numbers(lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The bytes of vectors say which number the file has in its store, and it gets another each time."""
+    return [
+        {**line, "data": None} if line["object"] == "vector_store.file.vectors" else line
+        for line in lines
+    ]
+
+
 @pytest.mark.parametrize("kind", ["file.bytes", "vector_store.file.passages"])
 def test_a_file_that_is_cut_off_can_be_read_again(
     house: Path, empty: Adjutant, browse: Any, tmp_path: Path, kind: str
@@ -200,10 +214,10 @@ def test_a_file_that_is_cut_off_can_be_read_again(
     lines = lines_of(house)
     cut = index_of(lines, kind) + 1
     said = perform(empty, "import", write_lines(tmp_path / "cut", lines[:cut]), fails=True)
-    assert "is cut off" in said and f"line {cut - 1}:" in said
+    assert "cut off" in said and f"line {cut - 1}:" in said
     perform(empty, "import", house)
     perform(empty, "export", tmp_path / "again")
-    assert lines_of(tmp_path / "again") == lines
+    assert without_numbers(lines_of(tmp_path / "again")) == without_numbers(lines)
     empty.start()
     store = everything(browse(empty))["stores"][0]
     assert store["file_counts"]["completed"] == store["file_counts"]["total"] == 2
@@ -219,7 +233,7 @@ def test_what_was_cut_off_is_read_by_the_server(
     empty.start()
     shelf = Shelf(openai_client(empty.base_url, ledger))
     store = lines[index_of(lines, "vector_store")]["id"]
-    name = next(line["filename"] for line in lines if line["id"] == lines[cut - 2]["id"])
+    name = next(line["filename"] for line in lines if line.get("id") == lines[cut - 2]["id"])
     wait_for(lambda: shelf.found(store, "penguins larks"), lambda names: names == [name], name, 90)
 
 
