@@ -113,6 +113,17 @@ class Servers:
         self._all.append(server)
         return server
 
+    def beside(self, other: Adjutant, settings: dict[str, str] | None = None) -> Adjutant:
+        """Another copy over the same database and the same bytes of files."""
+        server = Adjutant(
+            self._folder / f"server-{next(self._numbers)}",
+            upstream=self._upstream.base_url,
+            database_url=other.database_url,
+            settings={**other.settings, **(settings or {})},
+        )
+        self._all.append(server)
+        return server
+
     def _database(self, number: int) -> str:
         url = os.environ.get(postgres.VARIABLE)
         if not url:

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use adjutant_wire as wire;
 use adjutant_wire::runs::RunStatus;
-use adjutant_wire::steps::{Include, Step, StepDetails, StepStatus};
+use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
 use adjutant_wire::{RunId, ThreadId};
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
 use super::executor::Work;
-use super::replay::{Known, Told, tell, tell_thread};
+use super::replay::{Known, Telling, Told, tell, tell_interruption, tell_thread};
 use super::{Engine, Stream};
 use crate::fault::{Fault, Result};
 use crate::store::Project;
@@ -91,13 +92,13 @@ impl Engine {
         thread: &ThreadId,
         run: &RunId,
         begin: Begin<'_>,
-        include: Include,
+        telling: Telling,
     ) -> Result<Stream> {
         let mut opening = Vec::new();
         let told = match begin {
             Begin::Run => Told::default(),
             Begin::Thread(thread) => {
-                tell_thread(thread, &mut opening);
+                tell_thread(thread, telling, &mut opening);
                 Told::default()
             }
             Begin::After(id) => Told::after(id)?,
@@ -106,7 +107,7 @@ impl Engine {
         let (to, stream) = mpsc::channel(PIECES_WAITING);
         let (engine, project, thread, run) = (Arc::clone(self), project.clone(), thread.clone(), run.clone());
         tokio::spawn(async move {
-            if let Err(fault) = engine.tell_all((&project, &thread, &run), told, include, opening, &to).await
+            if let Err(fault) = engine.tell_all((&project, &thread, &run), told, telling, opening, &to).await
             {
                 tracing::warn!(run.id = %run, "a stream of run `{run}` ended early: {fault}");
             }
@@ -134,11 +135,13 @@ impl Engine {
         &self,
         (project, thread, run): (&Project, &ThreadId, &RunId),
         mut told: Told,
-        include: Include,
+        telling: Telling,
         mut frames: Vec<u8>,
         to: &mpsc::Sender<Bytes>,
     ) -> Result<()> {
         let mut follower: Option<Follower> = None;
+        let mut before = None;
+        let mut ending = self.ending.subscribe();
         loop {
             let live = self.live(run);
             // A run that goes on after it waited has another worker.
@@ -148,13 +151,26 @@ impl Engine {
             // Registered before the look, or a change that comes in between would be missed.
             let changed = follower.as_ref().map(|follower| follower.0.changed.notified());
             let known = self.known(project, thread, run, follower.as_ref()).await?;
-            let over = tell(&known, &mut told, include, &mut frames);
+            let over = tell(&known, before.as_ref(), &mut told, telling, &mut frames);
+            before = Some(known);
             if !frames.is_empty() && to.send(std::mem::take(&mut frames).into()).await.is_err() || over {
                 return Ok(());
             }
-            match changed {
-                Some(changed) => drop(tokio::time::timeout(LOOK, changed).await),
-                None => tokio::time::sleep(LOOK).await,
+            let change = async {
+                match changed {
+                    Some(changed) => changed.await,
+                    None => std::future::pending().await,
+                }
+            };
+            let is_ending = tokio::select! {
+                () = change => false,
+                () = tokio::time::sleep(LOOK) => false,
+                _ = ending.wait_for(|ending| *ending) => true,
+            };
+            if is_ending {
+                tell_interruption(&told, &interrupted(thread, run), telling, &mut frames);
+                let _ = to.send(frames.into()).await;
+                return Ok(());
             }
             if to.is_closed() {
                 return Ok(());
@@ -193,8 +209,17 @@ impl Engine {
             }
         }
         let expires_at = run.expires_at.unwrap_or(run.created_at + self.settings.expires_seconds);
-        Ok(Known { run, expires_at, work })
+        Ok(Known { run, expires_at, work, lost_at: self.clock.seconds() })
     }
+}
+
+/// What a client hears whose stream ends before the run does.
+pub(super) fn interrupted(thread: &ThreadId, run: &RunId) -> wire::Error {
+    let message = format!(
+        "The stream was interrupted, the run was not: ask for run {run} to see how it goes on, or for \
+         /v1/threads/{thread}/runs/{run}/stream to hear its events."
+    );
+    wire::Error { kind: wire::error::Kind::Server, ..wire::Error::invalid(message) }
 }
 
 fn is_open(step: &Step) -> bool {

@@ -39,7 +39,7 @@ use sqlx::{Any, AnyPool};
 
 pub use answers::{Idempotency, Once};
 pub use chunks::{Candidate, NewChunk, Passage, WordCounts, file_of};
-pub use connect::Place;
+pub use connect::{FolderLock, Place};
 pub use ingest::{ClaimedFile, FileLease, IngestStage};
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};
 pub use threads::ThreadLock;
