@@ -21,6 +21,8 @@ BINARY = Path(os.environ.get("ADJUTANT_BIN", ROOT / "target/debug/adjutant")).re
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 START_DEADLINE_SECONDS = 30.0
 STOP_DEADLINE_SECONDS = 15.0
+# Nobody waits for runs that a test has left at a gate, nor for a balancer that is not there.
+STOPPING = {"ADJUTANT_STOP_SECONDS": "1", "ADJUTANT_STOP_DELAY_SECONDS": "0"}
 # Passed on to the server; everything else of the environment could change what it does.
 INHERITED = ("PATH", "LANG", "LD_LIBRARY_PATH", "LLVM_PROFILE_FILE")
 
@@ -95,6 +97,16 @@ class Adjutant:
         return f"{self.address}/v1"
 
     @property
+    def host_and_port(self) -> tuple[str, int]:
+        """Where it listens; of no use while it does not."""
+        host, _, port = self.address.removeprefix("http://").partition(":")
+        return host, int(port or 0)
+
+    def wait_until_ended(self, seconds: float = STOP_DEADLINE_SECONDS) -> int:
+        """Its exit status, once it has ended by itself."""
+        return self._process.wait(seconds)
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 
@@ -111,9 +123,9 @@ class Adjutant:
             self.kill()
             raise AssertionError(f"the server did not stop when asked:\n{self.tail()}") from None
 
-    def ask_to_stop(self) -> None:
+    def ask_to_stop(self, by: signal.Signals = signal.SIGTERM) -> None:
         if self.is_running:
-            self._process.send_signal(signal.SIGTERM)
+            self._process.send_signal(by)
 
     def restart(self, **settings: str) -> None:
         """Stops it and starts it again, with these settings in place of those that it had."""
@@ -160,7 +172,7 @@ class Adjutant:
         """What the server, and another command on its data, finds in its environment."""
         inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
         home = {"HOME": str(self.folder), "RUST_BACKTRACE": "1"}
-        return {**inherited, **home, **self.settings, **self._environment}
+        return {**inherited, **home, **STOPPING, **self.settings, **self._environment}
 
     def _read(self, output: IO[str]) -> None:
         for line in output:

@@ -132,9 +132,9 @@ class Servers:
             self._lent_copies[key] = copies
         return copies
 
-    def beside(self, server: Adjutant) -> Adjutant:
-        """One more copy of a server over a PostgreSQL."""
-        return self.over(server.database_url, **server.settings)
+    def beside(self, server: Adjutant, settings: dict[str, str] | None = None) -> Adjutant:
+        """One more copy of a server over a PostgreSQL and the same bytes of files, with these settings in place of its."""
+        return self.over(server.database_url, **{**server.settings, **(settings or {})})
 
     def new_database(self) -> str:
         return self._database(next(self._numbers))

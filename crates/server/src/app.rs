@@ -9,8 +9,9 @@ use sha2::{Digest, Sha256};
 
 use crate::blobs::Blobs;
 use crate::clock::Clock;
-use crate::config::{Busy, Config};
+use crate::config::{Busy, Config, ConnectionsConfig};
 use crate::files::Files;
+use crate::health::Health;
 use crate::runs::Engine;
 use crate::search::{Ingest, Reader, Search};
 use crate::store::{Project, Store};
@@ -36,8 +37,12 @@ pub struct App {
     pub engine: Arc<Engine>,
     /// Models.
     pub upstreams: Arc<Upstreams>,
+    /// Whether this process lives and can serve.
+    pub health: Arc<Health>,
     /// Who may come in.
     pub keys: Arc<Keys>,
+    /// What connections may take.
+    pub connections: ConnectionsConfig,
     /// The longest request body.
     pub request_bytes: usize,
     /// The longest file that comes in one request.
@@ -63,6 +68,7 @@ impl App {
     /// Where the keys cannot be read, or are missing beyond loopback.
     pub fn new(config: &Config, store: Store, blobs: Blobs, upstreams: Upstreams) -> anyhow::Result<Self> {
         let clock = Arc::new(Clock::default());
+        let health = Health::new(store.clone(), blobs.clone());
         let files = Files::new(store.clone(), blobs, Arc::clone(&clock), config.runs.lease());
         let upstreams = Arc::new(upstreams);
         let ingest = Ingest::new(
@@ -85,6 +91,9 @@ impl App {
             Arc::clone(&code),
             config.runs,
         );
+        if !config.role.works() {
+            engine.take_no_more();
+        }
         Ok(Self {
             store,
             clock,
@@ -94,7 +103,9 @@ impl App {
             code,
             engine,
             upstreams,
+            health,
             keys: Arc::new(Keys::new(config.accepted_keys()?)),
+            connections: config.connections,
             request_bytes: config.request_bytes,
             file_bytes: config.file_bytes,
             download_uploads: config.download_uploads,

@@ -12,11 +12,15 @@ use toml::{Table, Value};
 
 const DEFAULTS: &str = include_str!("../../../config.default.toml");
 
+/// No process can have more files open than that on Linux unless somebody raised its limit of limits.
+const MOST_CONNECTIONS: u32 = 1 << 20;
+
 /// All settings. What each means stands in `config.default.toml`, from which the defaults are read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "config.default.toml documents them")]
 pub struct Config {
+    pub role: Role,
     pub listen: SocketAddr,
     pub data: PathBuf,
     pub database_url: String,
@@ -29,6 +33,8 @@ pub struct Config {
     pub require_beta_header: bool,
     pub playground: bool,
     pub thread_listing: bool,
+    pub stop_delay_seconds: u64,
+    pub stop_seconds: u64,
     pub strict_models: bool,
     pub default_model: String,
     pub context_tokens: u64,
@@ -37,6 +43,7 @@ pub struct Config {
     pub upstreams: Vec<UpstreamConfig>,
     pub keys: Vec<KeyConfig>,
     pub aliases: BTreeMap<String, String>,
+    pub connections: ConnectionsConfig,
     pub local_model: LocalModelConfig,
     pub embeddings: EmbeddingsConfig,
     pub runs: RunsConfig,
@@ -54,6 +61,48 @@ pub struct PostgresConfig {
     pub statement_seconds: u64,
     pub lock_seconds: u64,
     pub idle_transaction_seconds: u64,
+}
+
+/// What a process of several over one database does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// It serves the API and works on runs.
+    Both,
+    /// It serves the API. Runs, files and cleaning are left to others.
+    Api,
+    /// It works on runs, reads files and cleans. It is asked for nothing but whether it lives.
+    Worker,
+}
+
+impl Role {
+    /// Whether it serves the API.
+    pub fn serves(self) -> bool {
+        match self {
+            Self::Both | Self::Api => true,
+            Self::Worker => false,
+        }
+    }
+
+    /// Whether it works on runs, reads files and cleans.
+    pub fn works(self) -> bool {
+        match self {
+            Self::Both | Self::Worker => true,
+            Self::Api => false,
+        }
+    }
+}
+
+/// Connections of clients.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "config.default.toml documents them")]
+pub struct ConnectionsConfig {
+    pub at_once: u32,
+    pub head_seconds: u64,
+    pub head_bytes: usize,
+    pub head_fields: usize,
+    pub idle_seconds: u64,
 }
 
 /// The code interpreter.
@@ -225,6 +274,7 @@ impl RunsConfig {
 #[allow(missing_docs, reason = "config.default.toml documents them")]
 pub struct Overrides {
     pub config: Option<PathBuf>,
+    pub role: Option<String>,
     pub listen: Option<String>,
     pub data: Option<PathBuf>,
     pub database_url: Option<String>,
@@ -275,13 +325,25 @@ impl Config {
                 || postgres.iter().any(|scheme| self.database_url.starts_with(scheme)),
             "database_url must be empty or begin with postgres://"
         );
+        ensure!(
+            self.role == Role::Both || !self.database_url.is_empty(),
+            "the role `api` or `worker` needs database_url: PostgreSQL is where one process leaves work for another"
+        );
+        ensure!(
+            (1..=MOST_CONNECTIONS).contains(&self.connections.at_once),
+            "connections.at_once must be 1 to {MOST_CONNECTIONS}"
+        );
+        ensure!(self.connections.head_seconds > 0, "connections.head_seconds must be more than 0");
+        ensure!(self.connections.idle_seconds > 0, "connections.idle_seconds must be more than 0");
+        ensure!(self.connections.head_bytes >= 1024, "connections.head_bytes must be at least 1024");
+        ensure!(self.connections.head_fields >= 16, "connections.head_fields must be at least 16");
         Ok(())
     }
 
     /// The accepted keys, each with its project. None at all means that every key is accepted.
     ///
     /// # Errors
-    /// Where the server would listen beyond loopback without any.
+    /// Where the API would be served beyond loopback without any.
     pub fn accepted_keys(&self) -> anyhow::Result<Vec<(String, String)>> {
         let listed = variable("ADJUTANT_API_KEYS").unwrap_or_default();
         let listed = listed.split(',').map(str::trim).filter(|key| !key.is_empty());
@@ -291,7 +353,7 @@ impl Config {
             keys.push((entry.secret()?, entry.project.clone()));
         }
         ensure!(
-            !keys.is_empty() || self.listen.ip().is_loopback(),
+            !keys.is_empty() || self.listen.ip().is_loopback() || !self.role.serves(),
             "the server would listen on {} for everyone: name the keys that it accepts in ADJUTANT_API_KEYS or \
              under [[keys]], or listen on 127.0.0.1",
             self.listen
@@ -339,6 +401,7 @@ impl Overrides {
     fn as_table(&self) -> Table {
         let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         let given = [
+            ("role", self.role.clone()),
             ("listen", self.listen.clone()),
             ("data", path(&self.data)),
             ("database_url", self.database_url.clone()),

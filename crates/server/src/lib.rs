@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod fault;
 pub mod files;
+pub mod health;
 pub mod http;
 pub mod ids;
 pub mod python;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use adjutant::config::{Config, Overrides};
 use adjutant::{search, serve};
@@ -59,6 +60,9 @@ struct Settings {
     /// A TOML file of settings.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// What this process does: serve the API (api), work on runs (worker), or both.
+    #[arg(long, value_name = "both|api|worker")]
+    role: Option<String>,
     /// The address to listen on. Beyond loopback, keys are required.
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<String>,
@@ -145,6 +149,7 @@ impl Settings {
     fn load(self) -> anyhow::Result<Config> {
         Config::load(&Overrides {
             config: self.config,
+            role: self.role,
             listen: self.listen,
             data: self.data,
             database_url: self.database_url,
@@ -180,7 +185,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(settings) => {
             let config = settings.load()?;
             start_log(&config.log)?;
-            runtime.block_on(serve::serve(config))
+            let served = runtime.block_on(serve::serve(config));
+            // What still computes is not waited for: nobody is there any more to be told.
+            runtime.shutdown_timeout(Duration::from_secs(1));
+            served
         }
         Command::Check(settings) => runtime.block_on(serve::check(settings.load()?)),
         Command::Export(of) => runtime.block_on(serve::export(of.load()?, of.project(), &of.file)),

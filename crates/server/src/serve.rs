@@ -1,33 +1,35 @@
 //! Starting and stopping the server, and looking at its settings without starting it.
 
+mod connections;
+mod stop;
+
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::ListenerExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::blobs::Blobs;
 use crate::clock::Clock;
 use crate::config::{CodeEngine, Config};
+use crate::fault::Result;
 use crate::files::Files;
-use crate::store::{Place, Project, Store};
+use crate::store::{FolderLock, Place, Project, Store};
 use crate::tools::code_interpreter::{CodeInterpreter, Setup};
 use crate::transfer::{Importer, Owner, Shelf, command};
 use crate::upstream::Progress;
 use crate::{backup, http, transfer, upstream};
+use connections::{Answers, Connections};
+use stop::{Asked, Stopping};
 
 /// Answers to requests with an `Idempotency-Key` are kept so long.
 const ANSWERS_SECONDS: i64 = 24 * 60 * 60;
 const BETWEEN_CLEANINGS: Duration = Duration::from_secs(15 * 60);
-
-/// How long open requests and streams may take to end once the server is asked to stop.
-const STOPPING: Duration = Duration::from_secs(5);
 
 /// Serves until the process is asked to stop.
 ///
@@ -36,36 +38,69 @@ const STOPPING: Duration = Duration::from_secs(5);
 pub async fn serve(config: Config) -> anyhow::Result<()> {
     use_ring()?;
     open_many_files();
+    let mut asked = Asked::listen().context("the signals that ask to stop cannot be heard")?;
+    tokio::select! {
+        started = start(&config) => {
+            let (app, connections, _lock) = started?;
+            asked.again().await;
+            Stopping::new(&config).stop(&app, &connections, &mut asked).await;
+        }
+        // There is nothing to end yet.
+        () = asked.again() => {}
+    }
+    Ok(())
+}
+
+/// Opens everything, and begins to work and to serve, as far as the process's role goes.
+async fn start(config: &Config) -> anyhow::Result<(App, Connections, FolderLock)> {
     let accepted = config.accepted_keys()?.len();
-    let (store, _lock) = Store::open(&place(&config)).await?;
-    let upstreams = upstream::open(&config).await?;
+    let (store, lock) = Store::open(&place(config)).await?;
+    let upstreams = upstream::open(config).await?;
     say(&upstreams.in_words())?;
     let shown = Mutex::new(None);
-    upstreams.prepare(&|progress| show(&progress, &shown)).await.context(
-        "There is no model to answer. Name a server with --upstream, set OPENAI_API_KEY, or mend this",
-    )?;
-    if accepted == 0 {
+    if config.role.works() {
+        upstreams.prepare(&|progress| show(&progress, &shown)).await.context(
+            "There is no model to answer. Name a server with --upstream, set OPENAI_API_KEY, or mend this",
+        )?;
+    }
+    if accepted == 0 && config.role.serves() {
         say("No keys are configured: every key is accepted, on this machine only.")?;
     }
-    let blobs = Blobs::open(&config)?;
+    let blobs = Blobs::open(config)?;
     blobs.check().await?;
-    let app = App::new(&config, store, blobs, upstreams)?;
-    if matches!(config.code_interpreter.engine, CodeEngine::Native | CodeEngine::Wasm) {
+    let app = App::new(config, store, blobs, upstreams)?;
+    let named = matches!(config.code_interpreter.engine, CodeEngine::Native | CodeEngine::Wasm);
+    if named && config.role.works() {
         app.code.prepare(&|progress| show(&progress, &shown)).await.context("Code cannot be run")?;
     }
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("could not listen on {}: is another server there?", config.listen))?;
     let address = listener.local_addr()?;
+    if config.role.works() {
+        work(config, &app).await?;
+    }
+    let usual =
+        if config.role.serves() { http::router(app.clone()) } else { http::health_router(app.clone()) };
+    let answers = Answers { usual, crowded: http::crowded_router(app.clone()) };
+    let connections = Connections::accept(listener, answers, config.connections);
+    app.health.watch("accepting connections", connections.accepting());
+    say(&format!("Adjutant is listening on http://{address}"))?;
+    Ok((app, connections, lock))
+}
+
+/// Begins to work on runs, to read files, and to clean.
+async fn work(config: &Config, app: &App) -> anyhow::Result<()> {
     let alone = config.database_url.is_empty();
     if alone {
         app.files.take_over().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
     }
-    tokio::spawn(Arc::clone(&app.files).clean());
-    let worker = tokio::spawn(Arc::clone(&app.engine).work(alone));
-    let reading = tokio::spawn(Arc::clone(&app.ingest).work(alone));
-    say(&format!("Adjutant is listening on http://{address}"))?;
-    tokio::spawn(forget(app.clone()));
+    let watch = |name, task: JoinHandle<()>| app.health.watch(name, task.abort_handle());
+    watch("cleaning", tokio::spawn(Arc::clone(&app.files).clean()));
+    watch("forgetting", tokio::spawn(forget(app.clone())));
+    let (engine, ingest) = (Arc::clone(&app.engine), Arc::clone(&app.ingest));
+    watch("working on runs", tokio::spawn(unless_broken("runs", engine.work(alone))));
+    watch("reading files", tokio::spawn(unless_broken("files", ingest.work(alone))));
     if config.code_interpreter.engine == CodeEngine::Auto {
         tokio::spawn(prepare_code(Arc::clone(&app.code)));
     }
@@ -77,31 +112,14 @@ pub async fn serve(config: Config) -> anyhow::Result<()> {
             upstreams.fetch_ahead(&|progress| show(&progress, &shown)).await;
         }
     });
-    let listener = listener.tap_io(|connection| {
-        // Events are small and must not wait for each other.
-        let _ = connection.set_nodelay(true);
-    });
-    let mut asked_to_stop = tokio::spawn(asked_to_stop());
-    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-    let serving = axum::serve(listener, http::router(app.clone()).into_make_service())
-        .with_graceful_shutdown(async {
-            let _ = stopped.await;
-        });
-    let mut serving = tokio::spawn(async move { serving.await });
-    tokio::select! {
-        ended = &mut serving => ended??,
-        _ = &mut asked_to_stop => {
-            tracing::info!("stopping");
-            worker.abort();
-            reading.abort();
-            let _ = stop.send(());
-            let _ = tokio::time::timeout(STOPPING, serving).await;
-        }
-    }
-    app.engine.hand_back().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
-    app.ingest.hand_back().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
-    app.upstreams.stop().await;
     Ok(())
+}
+
+/// A loop that ends where it cannot even begin. Health tells.
+async fn unless_broken(what: &str, work: impl Future<Output = Result<()>>) {
+    if let Err(fault) = work.await {
+        tracing::error!("no {what} are worked on: {fault}");
+    }
 }
 
 /// Prepares to run code while requests are served: the first start installs packages for a minute, and whoever
@@ -249,18 +267,6 @@ fn use_ring() -> anyhow::Result<()> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("another cryptographic library was installed first"))
-}
-
-async fn asked_to_stop() {
-    let (Ok(mut terminate), Ok(mut interrupt)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
 }
 
 /// Shows what is being fetched: a line for each step, and for each tenth of a download.

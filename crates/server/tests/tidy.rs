@@ -20,17 +20,17 @@ struct Room {
 const ROOMS: &[Room] = &[
     Room {
         name: "serve",
-        uses: "http app runs transfer tools search files backup upstream store blobs python",
+        uses: "http app runs transfer tools search files backup upstream store blobs python health",
         reason: "it starts and stops the process",
     },
     Room {
         name: "http",
-        uses: "app runs transfer tools search files upstream store blobs",
+        uses: "app runs transfer tools search files upstream store blobs health",
         reason: "requests come in here",
     },
     Room {
         name: "app",
-        uses: "runs tools search files upstream store blobs",
+        uses: "runs tools search files upstream store blobs health",
         reason: "what a process has; it does not know how it is asked",
     },
     Room {
@@ -63,6 +63,7 @@ const ROOMS: &[Room] = &[
         uses: "store blobs",
         reason: "rows and bytes are copied as they are, beside a server",
     },
+    Room { name: "health", uses: "store blobs", reason: "a process is asked how it is, whatever it does" },
     Room { name: "upstream", uses: "python", reason: "models are called, and know nothing of us" },
     Room { name: "python", uses: "", reason: "environments are made for whoever needs one" },
     Room { name: "store", uses: "", reason: "rows go in and out; the meaning is with the callers" },
@@ -115,6 +116,13 @@ const ONLY: &[Only] = &[
         found: |line| has_word(line, "axum") || has_word(line, "tower_http"),
         within: &["crates/server/src/http", "crates/server/src/serve", "crates/server/tests"],
         reason: "http is the one place that knows requests and answers; serve starts it",
+    },
+    Only {
+        what: "hyper",
+        look: Look::Code,
+        found: |line| has_word(line, "hyper") || has_word(line, "hyper_util"),
+        within: &["crates/server/src/serve"],
+        reason: "connections are accepted in one place, with their limits",
     },
     Only {
         what: "reqwest",

@@ -160,6 +160,18 @@ impl Error {
         }
     }
 
+    /// A request's head over the server's limits.
+    pub fn long_head(limit_bytes: usize, limit_fields: usize) -> Self {
+        Self {
+            status: 431,
+            code: Some("request_headers_too_large"),
+            ..Self::invalid(format!(
+                "The request's headers are too large: at most {limit_fields} of them are accepted, and {limit_bytes} \
+                 bytes in all."
+            ))
+        }
+    }
+
     /// The server has taken on as much as it can.
     pub fn overloaded(message: impl Into<String>) -> Self {
         Self { status: 503, kind: Kind::Server, code: Some("server_overloaded"), ..Self::invalid(message) }

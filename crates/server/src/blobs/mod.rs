@@ -87,6 +87,21 @@ impl Blobs {
         self.delete(&key).await.with_context(|| refused("delete a file"))
     }
 
+    /// Whether the store answers at all.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub async fn answers(&self) -> anyhow::Result<()> {
+        if let Place::Folder(folder) = &self.place {
+            return tokio::fs::metadata(folder).await.map(drop).map_err(anyhow::Error::new);
+        }
+        // Nothing is under this key. To be told so is an answer.
+        match self.store.head(&self.path("none")).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(told(&error)),
+        }
+    }
+
     /// Begins to write under a new key.
     pub fn write(&self, key: &str) -> Incoming {
         let chunk_bytes = match &self.place {

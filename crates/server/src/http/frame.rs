@@ -11,7 +11,7 @@ use axum::http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
 use tokio::time::Instant;
@@ -34,7 +34,10 @@ pub(super) async fn frame(State(app): State<App>, request: Request, next: Next) 
     let started = Instant::now();
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let project = app.keys.project(bearer(request.headers())).ok();
-    let mut response = next.run(request).await;
+    let mut response = match refuse_long_head(&app, &request) {
+        Ok(()) => next.run(request).await,
+        Err(error) => last_answer(error),
+    };
     let elapsed = started.elapsed();
     let RequestId(id) = response.extensions_mut().remove().unwrap_or_else(RequestId::fresh);
     let headers = response.headers_mut();
@@ -49,9 +52,25 @@ pub(super) async fn frame(State(app): State<App>, request: Request, next: Next) 
     // What it says is JSON or bytes, no browser shall take for a page.
     insert(X_CONTENT_TYPE_OPTIONS, "nosniff");
     insert(ORGANIZATION, project.as_ref().map_or("default", |project| project.as_str()));
+    if app.health.is_stopping() {
+        // So that nobody sends another request on a connection that is about to end.
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    }
     let status = response.status().as_u16();
     tracing::debug!(request.id = %id, status, "{method} {path} answered {status} in {elapsed:?}");
     response
+}
+
+/// A head within twice these limits comes this far, and gets an answer that says what is wrong.
+fn refuse_long_head(app: &App, request: &Request) -> wire::Result<()> {
+    let (limits, headers) = (app.connections, request.headers());
+    // As they came: with `: `, and a new line each.
+    let fields = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    if headers.len() > limits.head_fields || target + fields.sum::<usize>() > limits.head_bytes {
+        return Err(wire::Error::long_head(limits.head_bytes, limits.head_fields));
+    }
+    Ok(())
 }
 
 /// Reads the whole body before anything is decided, so that a connection can serve the next request whatever
@@ -164,17 +183,6 @@ pub(super) fn cors(app: &App) -> CorsLayer {
         .allow_headers(AllowHeaders::mirror_request())
         .expose_headers([REQUEST_ID, PROCESSING, VERSION, ORGANIZATION, POLL_AFTER])
         .max_age(Duration::from_secs(600))
-}
-
-/// Whether the server can serve.
-pub(super) async fn ready(State(app): State<App>) -> Response<Body> {
-    match app.store.ping().await {
-        Ok(()) => "ok".into_response(),
-        Err(fault) => {
-            tracing::warn!("not ready: {fault}");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer").into_response()
-        }
-    }
 }
 
 /// A handler that panicked: a fault of ours, in the log and as a 500.

@@ -7,6 +7,7 @@ mod filename;
 mod files;
 mod form;
 mod frame;
+mod health;
 mod messages;
 mod models;
 mod once;
@@ -22,8 +23,10 @@ mod vector_stores;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -129,13 +132,43 @@ pub fn router(app: App) -> Router {
         .nest("/openai/v1", streamed.clone())
         .nest("/openai", streamed)
         .layer(DefaultBodyLimit::disable())
-        .route("/health/live", get(|| async { "ok" }))
-        .route("/health/ready", get(frame::ready))
-        .layer(frame::cors(&app))
+        .merge(health_routes())
+        .layer(frame::cors(&app));
+    let all = framed(all, app);
+    if with_playground { playground::in_front_of(all) } else { all }
+}
+
+/// What a process answers that serves no API.
+pub fn health_router(app: App) -> Router {
+    let elsewhere = || async {
+        let message =
+            "This process works on runs and serves no API: its role is `worker`. Ask one that serves.";
+        Fault::Refused(wire::Error { status: 404, ..wire::Error::invalid(message) })
+    };
+    framed(health_routes().fallback(elsewhere), app)
+}
+
+/// What is answered on connections beyond those that may be open.
+pub fn crowded_router(app: App) -> Router {
+    let come_again = || async {
+        let error = wire::Error::overloaded("Too many connections are open. Try again in a moment.");
+        let mut response: Response = Fault::Refused(error).into_response();
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+    };
+    framed(health_routes().fallback(come_again), app)
+}
+
+fn health_routes() -> Router<App> {
+    Router::new().route("/health/live", get(health::live)).route("/health/ready", get(health::ready))
+}
+
+fn framed(routes: Router<App>, app: App) -> Router {
+    routes
         .layer(CatchPanicLayer::custom(frame::panicked))
         .layer(from_fn_with_state(app.clone(), frame::frame))
-        .with_state(app);
-    if with_playground { playground::in_front_of(all) } else { all }
+        .with_state(app)
 }
 
 /// Routes whose bodies are longer than what is read before anything is decided.

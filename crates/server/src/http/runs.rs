@@ -15,7 +15,7 @@ use super::extract::{Caller, Events, Json, OnBusyThread, Path, Query};
 use super::stream;
 use crate::app::App;
 use crate::fault::Result;
-use crate::runs::{Begin, Started, refuse_live};
+use crate::runs::{Begin, Started, Telling, refuse_live};
 use crate::store::{Once, Project};
 
 pub(super) async fn create(
@@ -97,7 +97,8 @@ async fn follow(
     begin: Begin<'_>,
     include: Include,
 ) -> Result<Response<Body>> {
-    let events = app.engine.follow(project, &run.thread_id, &run.id, begin, include).await?;
+    let telling = Telling { include, ids: true };
+    let events = app.engine.follow(project, &run.thread_id, &run.id, begin, telling).await?;
     Ok(stream::answer(events, app.keepalive))
 }
 

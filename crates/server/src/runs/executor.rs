@@ -13,7 +13,7 @@ use tokio::sync::watch;
 
 use super::Engine;
 use super::code::Kept;
-use super::follow::Live;
+use super::follow::{Live, interrupted};
 use super::hosted::or_none;
 use super::listener::Listener;
 use super::machine::{self, End, Illegal, Next};
@@ -355,14 +355,7 @@ impl Executor {
 
     /// The run goes on elsewhere or later; this stream cannot follow it.
     async fn break_off(&mut self) {
-        let error = wire::Error {
-            kind: wire::error::Kind::Server,
-            ..wire::Error::invalid(format!(
-                "The stream was interrupted, the run was not: ask for run {} to see how it goes on.",
-                self.run.id
-            ))
-        };
-        self.listener.emit(&Event::Error(&error));
+        self.listener.emit(&Event::Error(&interrupted(&self.run.thread_id, &self.run.id)));
         self.listener.emit(&Event::Done);
         self.listener.flush().await;
     }

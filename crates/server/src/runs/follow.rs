@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use adjutant_wire as wire;
 use adjutant_wire::runs::{RunStatus, Usage};
-use adjutant_wire::steps::{Include, Step, StepDetails, StepStatus};
+use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
 use bytes::Bytes;
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 
 use super::executor::Work;
 use super::machine::{self, End};
-use super::replay::{Known, Told, tell, tell_thread};
+use super::replay::{Known, Telling, Told, tell, tell_interruption, tell_thread};
 use super::{Engine, Stream};
 use crate::fault::{Fault, Result};
 use crate::store::{News, Project};
@@ -121,13 +122,13 @@ impl Engine {
         thread: &ThreadId,
         run: &RunId,
         begin: Begin<'_>,
-        include: Include,
+        telling: Telling,
     ) -> Result<Stream> {
         let mut opening = Vec::new();
         let told = match begin {
             Begin::Run => Told::default(),
             Begin::Thread(thread) => {
-                tell_thread(thread, &mut opening);
+                tell_thread(thread, telling, &mut opening);
                 Told::default()
             }
             Begin::After(id) => Told::after(id)?,
@@ -136,7 +137,7 @@ impl Engine {
         let (to, stream) = mpsc::channel(PIECES_WAITING);
         let (engine, project, thread, run) = (Arc::clone(self), project.clone(), thread.clone(), run.clone());
         tokio::spawn(async move {
-            if let Err(fault) = engine.tell_all((&project, &thread, &run), told, include, opening, &to).await
+            if let Err(fault) = engine.tell_all((&project, &thread, &run), told, telling, opening, &to).await
             {
                 tracing::warn!(run.id = %run, "a stream of run `{run}` ended early: {fault}");
             }
@@ -164,7 +165,7 @@ impl Engine {
         &self,
         (project, thread, run): (&Project, &ThreadId, &RunId),
         mut told: Told,
-        include: Include,
+        telling: Telling,
         mut frames: Vec<u8>,
         to: &mpsc::Sender<Bytes>,
     ) -> Result<()> {
@@ -172,7 +173,8 @@ impl Engine {
         let watch = self.watched.watch(run);
         let mut said: Option<Instant> = None;
         let mut away: Option<Instant> = None;
-        let mut last: Option<Known> = None;
+        let mut before: Option<Known> = None;
+        let mut ending = self.ending.subscribe();
         loop {
             let live = self.live(run);
             // A run that goes on after it waited has another worker.
@@ -190,15 +192,15 @@ impl Engine {
                     continue;
                 }
                 // The thread was deleted with its run, as a client hears it whose stream began the run.
-                Err(Fault::Refused(error)) => match last.take() {
+                Err(Fault::Refused(error)) => match before.take() {
                     Some(known) => cancelled(known, self.clock.seconds()),
                     None => return Err(error.into()),
                 },
                 known => known?,
             };
             away = None;
-            let over = tell(&known, &mut told, include, &mut frames);
-            last = Some(known);
+            let over = tell(&known, before.as_ref(), &mut told, telling, &mut frames);
+            before = Some(known);
             if !frames.is_empty() && to.send(std::mem::take(&mut frames).into()).await.is_err() || over {
                 return Ok(());
             }
@@ -206,9 +208,21 @@ impl Engine {
                 self.store.announce(News::RunFollowed(run.clone()));
                 said = Some(Instant::now());
             }
-            match changed {
-                Some(changed) => drop(tokio::time::timeout(LOOK, changed).await),
-                None => drop(tokio::time::timeout(LOOK, moved).await),
+            let change = async {
+                match changed {
+                    Some(changed) => changed.await,
+                    None => moved.await,
+                }
+            };
+            let is_ending = tokio::select! {
+                () = change => false,
+                () = tokio::time::sleep(LOOK) => false,
+                _ = ending.wait_for(|ending| *ending) => true,
+            };
+            if is_ending {
+                tell_interruption(&told, &interrupted(thread, run), telling, &mut frames);
+                let _ = to.send(frames.into()).await;
+                return Ok(());
             }
             if to.is_closed() {
                 return Ok(());
@@ -247,7 +261,7 @@ impl Engine {
             }
         }
         let expires_at = run.expires_at.unwrap_or(run.created_at + self.settings.expires_seconds);
-        Ok(Known { run, expires_at, work })
+        Ok(Known { run, expires_at, work, lost_at: self.clock.seconds() })
     }
 }
 
@@ -266,6 +280,15 @@ fn cancelled(mut known: Known, now: UnixSeconds) -> Known {
         let _ = machine::end(&mut known.run, &End::Cancelled, usage, now);
     }
     known
+}
+
+/// What a client hears whose stream ends before the run does.
+pub(super) fn interrupted(thread: &ThreadId, run: &RunId) -> wire::Error {
+    let message = format!(
+        "The stream was interrupted, the run was not: ask for run {run} to see how it goes on, or for \
+         /v1/threads/{thread}/runs/{run}/stream to hear its events."
+    );
+    wire::Error { kind: wire::error::Kind::Server, ..wire::Error::invalid(message) }
 }
 
 fn is_open(step: &Step) -> bool {

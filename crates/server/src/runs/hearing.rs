@@ -16,7 +16,7 @@ use crate::store::{Claimed, Hearing, Lease, News, Project};
 /// A run that is worked on here.
 pub(super) struct AtWork {
     /// Tells its worker that it is not as it was.
-    tell: watch::Sender<()>,
+    pub(super) tell: watch::Sender<()>,
     /// What its worker shows to those who follow it.
     live: Arc<Live>,
 }
@@ -127,6 +127,7 @@ impl Engine {
         tokio::spawn(async move {
             Box::pin(executor::execute(Arc::clone(&engine), claimed, listener, changed, live)).await;
             engine.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            engine.ended.notify_waiters();
         });
     }
 

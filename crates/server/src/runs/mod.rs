@@ -15,6 +15,7 @@ mod links;
 mod listener;
 mod logs;
 mod machine;
+mod outputs;
 mod prompt;
 mod replay;
 mod requests;
@@ -32,13 +33,12 @@ use adjutant_wire as wire;
 use adjutant_wire::assistants::Assistant;
 use adjutant_wire::events::Event;
 use adjutant_wire::messages::{Attachment, CreateMessage, Message};
-use adjutant_wire::runs::{CreateRun, RequiredAction, Run, RunStatus, SubmitToolOutputs, ToolOutput};
-use adjutant_wire::steps::{CalledTool, Step, StepDetails, StepStatus};
+use adjutant_wire::runs::{CreateRun, RequiredAction, Run, RunStatus, SubmitToolOutputs};
 use adjutant_wire::threads::{CreateThread, Thread};
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 
 use crate::clock::Clock;
 use crate::config::RunsConfig;
@@ -52,6 +52,9 @@ use crate::upstream::Upstreams;
 pub use follow::Begin;
 use hearing::{AtWork, Watchers};
 use listener::Listener;
+use outputs::{fill_in, not_waiting, refuse_wrong_set};
+pub use replay::Telling;
+use replay::Told;
 
 /// What runs need to run.
 pub struct Engine {
@@ -77,6 +80,12 @@ pub struct Engine {
     watched: Watchers,
     /// Wakes whoever keeps the leases: some may be lost, and nobody said so.
     doubtful: Notify,
+    /// Tells those who wait that work on a run has ended here.
+    ended: Notify,
+    /// Whether runs that are created or answered here are worked on here. Else they wait for another process.
+    takes_runs: AtomicBool,
+    /// Turns true when the process is about to end, and with it every stream.
+    ending: watch::Sender<bool>,
 }
 
 /// What a client that asked for a stream gets in place of an object: frames of server-sent events.
@@ -119,6 +128,9 @@ impl Engine {
             queues: busy::Queues::default(),
             watched: Watchers::default(),
             doubtful: Notify::new(),
+            ended: Notify::new(),
+            takes_runs: AtomicBool::new(true),
+            ending: watch::Sender::new(false),
         });
         tokio::spawn(Arc::clone(&engine).hear(hearing));
         engine
@@ -183,24 +195,34 @@ impl Engine {
         if queued.instructions.is_empty() && !tx.has_messages(lock.thread()).await? {
             return Err(nothing_to_answer().into());
         }
-        // Claimed and started as it is created: nobody else needs to look for it, and it costs no second
-        // commit. The client sees the states in their order all the same.
-        let mut run = queued.clone();
-        machine::start(&mut run, now).map_err(anyhow::Error::from)?;
-        let mut claimed = tx.add_run(lock, &run, &self.owner, self.lease_end()).await?;
+        let mut claimed = None;
+        if self.has_room() {
+            // Claimed and started as it is created: nobody else needs to look for it, and it costs no second
+            // commit. The client sees the states in their order all the same.
+            let mut run = queued.clone();
+            machine::start(&mut run, now).map_err(anyhow::Error::from)?;
+            claimed = Some(tx.add_run(lock, &run, &self.owner, self.lease_end()).await?);
+        } else {
+            tx.add_queued_run(lock, &queued, self.clock.milliseconds()).await?;
+        }
         if include.model_requests {
-            tx.keep_model_requests(&mut claimed).await?;
+            tx.keep_model_requests(&queued, claimed.as_mut()).await?;
         }
         tx.remember(once, &queued).await?;
         tx.commit().await?;
         self.search.wake();
+        let Some(claimed) = claimed else {
+            let begin = thread.as_ref().map_or(Begin::Run, Begin::Thread);
+            let stream = self.left_to_others(&once.project, &queued, begin, streamed, include.shown).await?;
+            return Ok(Started { thread, run: queued, stream });
+        };
         let (mut listener, stream) = Listener::of(streamed, include.shown);
         if let Some(thread) = &thread {
             listener.emit(&Event::ThreadCreated(thread));
         }
         listener.emit(&Event::RunCreated(&queued));
         listener.emit(&Event::Run(&queued));
-        listener.emit(&Event::Run(&run));
+        listener.emit(&Event::Run(&claimed.run));
         self.spawn(claimed, listener);
         Ok(Started { thread, run: queued, stream })
     }
@@ -267,11 +289,20 @@ impl Engine {
         let expected: Vec<&str> =
             submit_tool_outputs.tool_calls.iter().map(|call| wire::id::Id::as_str(&call.id)).collect();
         refuse_wrong_set(&expected, &new.tool_outputs)?;
-        let mut step =
-            tx.all_steps(id).await?.pop().map(|(_, step)| step).context("a waiting run has no step")?;
+        let mut steps = tx.all_steps(id).await?;
+        let waited = Told::waiting(steps.len());
+        let mut step = steps.pop().map(|(_, step)| step).context("a waiting run has no step")?;
         fill_in(&mut step, new.tool_outputs, now);
         tx.update_step(&step).await?;
         machine::resume(&mut queued).map_err(anyhow::Error::from)?;
+        if !self.has_room() {
+            tx.requeue_run(&queued, self.clock.milliseconds()).await?;
+            tx.remember(once, &queued).await?;
+            tx.commit().await?;
+            let begin = Begin::After(&waited);
+            let stream = self.left_to_others(&once.project, &queued, begin, new.stream, new.include).await?;
+            return Ok(Started { thread: None, run: queued, stream });
+        }
         let mut run = queued.clone();
         machine::start(&mut run, now).map_err(anyhow::Error::from)?;
         let claimed = tx.resume_run(&run, &self.owner, self.lease_end()).await?;
@@ -408,38 +439,6 @@ fn milliseconds(duration: Duration) -> i64 {
 fn nothing_to_answer() -> wire::Error {
     let message = "Run creation requires a Thread with a user message or an assistant with instructions.";
     wire::Error { code: Some("invalid_thread"), ..wire::Error::invalid(message) }
-}
-
-fn not_waiting(status: RunStatus) -> wire::Error {
-    // Due to expire, though no worker has come to it yet.
-    let status = if status == RunStatus::RequiresAction { RunStatus::Expired } else { status };
-    wire::Error::invalid(format!("Runs in status \"{}\" do not accept tool outputs.", status.as_str()))
-}
-
-fn refuse_wrong_set(expected: &[&str], given: &[ToolOutput]) -> wire::Result<()> {
-    let mut sorted_expected = expected.to_vec();
-    let mut sorted_given: Vec<&str> = given.iter().map(|output| output.tool_call_id.as_str()).collect();
-    let list = |ids: &[&str]| {
-        let quoted: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
-        format!("[{}]", quoted.join(", "))
-    };
-    let message =
-        format!("Expected tool outputs for call_ids {}, got {}", list(expected), list(&sorted_given));
-    sorted_expected.sort_unstable();
-    sorted_given.sort_unstable();
-    if sorted_expected == sorted_given { Ok(()) } else { Err(wire::Error::invalid(message)) }
-}
-
-fn fill_in(step: &mut Step, outputs: Vec<ToolOutput>, now: UnixSeconds) {
-    step.status = StepStatus::Completed;
-    step.completed_at = Some(now);
-    let StepDetails::ToolCalls { tool_calls } = &mut step.step_details else { return };
-    for ToolOutput { tool_call_id, output } in outputs {
-        let call = tool_calls.iter_mut().find(|call| wire::id::Id::as_str(&call.id) == tool_call_id);
-        if let Some(CalledTool::Function { function }) = call.map(|call| &mut call.tool) {
-            function.output = Some(output);
-        }
-    }
 }
 
 /// Changes metadata of a run that has ended.

@@ -15,7 +15,17 @@ use adjutant_wire::steps::{
 };
 use adjutant_wire::threads::Thread;
 
-use super::executor::Work;
+use super::executor::{Work, failed};
+use super::machine;
+
+/// How events are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Telling {
+    /// What is shown of steps.
+    pub include: Include,
+    /// Whether each event has its id.
+    pub ids: bool,
+}
 
 /// What there is of a run.
 pub(super) struct Known {
@@ -24,6 +34,8 @@ pub(super) struct Known {
     pub(super) expires_at: wire::UnixSeconds,
     /// Its steps, oldest first, each with the message that it writes.
     pub(super) work: Vec<Work>,
+    /// The time, should a step have been lost meanwhile.
+    pub(super) lost_at: wire::UnixSeconds,
 }
 
 /// How much of a run its client has been told.
@@ -93,34 +105,51 @@ impl Told {
 
 /// Appends the event that a thread was created for the run, which comes before all others. Whoever heard no
 /// more than that goes on at the run's beginning.
-pub(super) fn tell_thread(thread: &Thread, frames: &mut Vec<u8>) {
-    write(&Told::default(), &Event::ThreadCreated(thread), Include::default(), frames);
+pub(super) fn tell_thread(thread: &Thread, telling: Telling, frames: &mut Vec<u8>) {
+    write(&Told::default(), &Event::ThreadCreated(thread), telling, frames);
+}
+
+/// Appends that the stream ends here, though the run does not.
+pub(super) fn tell_interruption(told: &Told, error: &wire::Error, telling: Telling, frames: &mut Vec<u8>) {
+    write(told, &Event::Error(error), telling, frames);
+    write(told, &Event::Done, telling, frames);
 }
 
 /// Appends every event that can be told and has not been; true when the stream is over: the run has ended,
 /// or waits for its client.
-pub(super) fn tell(known: &Known, told: &mut Told, include: Include, frames: &mut Vec<u8>) -> bool {
-    let mut teller = Teller { known, told, include, frames };
+///
+/// `before` is what was known when it was last told.
+pub(super) fn tell(
+    known: &Known,
+    before: Option<&Known>,
+    told: &mut Told,
+    telling: Telling,
+    frames: &mut Vec<u8>,
+) -> bool {
+    let mut teller = Teller { known, before, told, telling, frames };
     teller.preamble();
     teller.steps() || teller.end()
 }
 
-fn write(told: &Told, event: &Event<'_>, include: Include, frames: &mut Vec<u8>) {
-    let id = format!("id: {}.{}\n", told.step, told.stage);
-    frames.extend_from_slice(id.as_bytes());
-    event.write_to(frames, include);
+fn write(told: &Told, event: &Event<'_>, telling: Telling, frames: &mut Vec<u8>) {
+    if telling.ids {
+        let id = format!("id: {}.{}\n", told.step, told.stage);
+        frames.extend_from_slice(id.as_bytes());
+    }
+    event.write_to(frames, telling.include);
 }
 
 struct Teller<'a> {
     known: &'a Known,
+    before: Option<&'a Known>,
     told: &'a mut Told,
-    include: Include,
+    telling: Telling,
     frames: &'a mut Vec<u8>,
 }
 
 impl Teller<'_> {
     fn event(&mut self, event: &Event<'_>) {
-        write(self.told, event, self.include, self.frames);
+        write(self.told, event, self.telling, self.frames);
     }
 
     fn preamble(&mut self) {
@@ -166,11 +195,12 @@ impl Teller<'_> {
     /// True where the run waits for its client, and the stream ends for that.
     fn steps(&mut self) -> bool {
         while self.told.step > 0 {
-            let Some(work) = self.known.work.get(self.told.step - 1) else { return false };
-            if self.told.id.get_or_insert_with(|| work.step.id.clone()) != &work.step.id {
-                self.begun_again();
-                return true;
+            let work = self.known.work.get(self.told.step - 1);
+            if self.told.id.is_some() && self.told.id.as_ref() != work.map(|work| &work.step.id) {
+                self.end_lost();
             }
+            let Some(work) = work else { return false };
+            self.told.id = Some(work.step.id.clone());
             let waits = match (&work.step.step_details, &work.message) {
                 (StepDetails::MessageCreation { .. }, Some(message)) => {
                     self.begin_step(&work.step);
@@ -197,16 +227,27 @@ impl Teller<'_> {
         false
     }
 
-    /// The worker died within this step, and another one does it again: what was told of it does not count.
-    /// A client that comes back hears the new one from its beginning.
-    fn begun_again(&mut self) {
-        let error = wire::Error {
-            kind: wire::error::Kind::Server,
-            ..wire::Error::invalid("The run began a step again: ask for its stream once more.")
-        };
-        self.told.stage = stage::CREATED;
-        self.event(&Event::Error(&error));
-        self.event(&Event::Done);
+    /// The worker died within this step, and another one does it again, as another step: what was told of it does
+    /// not count, and its client hears that it failed.
+    fn end_lost(&mut self) {
+        let again = Told { step: self.told.step, ..Told::default() };
+        let told = std::mem::replace(self.told, again);
+        let lost = self.before.and_then(|before| before.work.get(told.step - 1));
+        let Some(lost) = lost.filter(|lost| told.id.as_ref() == Some(&lost.step.id)) else { return };
+        let end = failed("The server that was doing this step was lost. Another one does it again.");
+        let at = self.known.lost_at;
+        if let Some(message) = &lost.message
+            && (stage::MESSAGE_CREATED..stage::MESSAGE_ENDED).contains(&told.stage)
+        {
+            let mut message = message.clone();
+            machine::end_message(&mut message, &end, at);
+            self.event(&Event::Message(&message));
+        }
+        if (stage::BEGUN..stage::ENDED).contains(&told.stage) {
+            let mut step = lost.step.clone();
+            machine::end_step(&mut step, &end, at);
+            self.event(&Event::Step(&step));
+        }
     }
 
     fn begin_step(&mut self, step: &Step) {

@@ -1,16 +1,19 @@
 //! Looks for runs that are due, keeps the leases of those at work, and hands them back before it stops.
 
 use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use adjutant_wire::RunId;
 use adjutant_wire::id::Id;
+use adjutant_wire::runs::Run;
+use adjutant_wire::steps::Include;
 
-use super::Engine;
+use super::{Begin, Engine, Stream, Telling};
 use crate::fault::Result;
-use crate::store::Lease;
+use crate::store::{Lease, Project};
 
 /// How often due runs are looked for when nobody says that there is one: what expires, and what a dead process
 /// left.
@@ -32,7 +35,11 @@ impl Engine {
                 tracing::info!("{left} runs were left unfinished by the last process and go on");
             }
         }
-        tokio::spawn(Arc::clone(&self).keep_leases());
+        tokio::join!(self.keep_leases(), self.look_for_due());
+        Ok(())
+    }
+
+    async fn look_for_due(self: &Arc<Self>) {
         loop {
             // Registered before the look: a wake-up that comes while we look would be lost otherwise.
             let woken = self.due.notified();
@@ -47,6 +54,9 @@ impl Engine {
 
     async fn take_due(self: &Arc<Self>) -> Result<()> {
         for _ in 0..TAKEN_AT_ONCE {
+            if !self.has_room() {
+                return Ok(());
+            }
             let claimed =
                 self.store.claim_due(&self.owner, self.clock.milliseconds(), self.lease_end()).await?;
             let Some(claimed) = claimed else { return Ok(()) };
@@ -57,7 +67,7 @@ impl Engine {
         Ok(())
     }
 
-    async fn keep_leases(self: Arc<Self>) {
+    async fn keep_leases(&self) {
         let mut tick = tokio::time::interval(self.settings.lease() / 3);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut without_worker = HashSet::new();
@@ -116,7 +126,58 @@ impl Engine {
         }
     }
 
-    /// Hands all runs at work to whoever looks for them next.
+    /// Whether one more run can be worked on here.
+    pub(super) fn has_room(&self) -> bool {
+        self.takes_runs.load(Ordering::Acquire)
+    }
+
+    /// Takes up no more runs. Those at work go on; what is created or answered from now on waits for another
+    /// process.
+    pub fn take_no_more(&self) {
+        self.takes_runs.store(false, Ordering::Release);
+    }
+
+    /// A run that waits for another process, and its stream where its client wants one.
+    pub(super) async fn left_to_others(
+        self: &Arc<Self>,
+        project: &Project,
+        run: &Run,
+        begin: Begin<'_>,
+        streamed: bool,
+        include: Include,
+    ) -> Result<Option<Stream>> {
+        self.due.notify_one();
+        if !streamed {
+            return Ok(None);
+        }
+        let telling = Telling { include, ids: false };
+        self.follow(project, &run.thread_id, &run.id, begin, telling).await.map(Some)
+    }
+
+    /// Waits until no run is at work here.
+    pub async fn at_rest(&self) {
+        loop {
+            let mut ended = pin!(self.ended.notified());
+            // Registered before the look, or an end that comes in between would be missed.
+            ended.as_mut().enable();
+            if self.at_work() == 0 {
+                return;
+            }
+            ended.await;
+        }
+    }
+
+    /// Breaks off whatever runs are at work here, and every stream: they tell their clients how to hear the rest.
+    pub fn break_off(&self) {
+        self.ending.send_replace(true);
+        let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
+        for worker in at_work.values() {
+            worker.tell.send_replace(());
+        }
+    }
+
+    /// Hands all runs that are still at work to whoever looks for them next. Nothing more can be written of them
+    /// here.
     ///
     /// # Errors
     /// Where the store fails.

@@ -45,7 +45,7 @@ use sqlx::{Any, AnyPool};
 pub use answers::{Idempotency, Once};
 pub use backup::{BlobMark, DatabaseCopy, NamedBlob};
 pub use chunks::{CHUNKS_A_FILE, Candidate, NewChunk, Passage, WordCounts, file_of, place_in_file};
-pub use connect::Place;
+pub use connect::{FolderLock, Place};
 pub use ingest::{ClaimedFile, FileLease, IngestStage};
 pub use news::{Hearing, News};
 pub use runs::{Claimed, Lease, POSITIONS_A_RUN, Renewed};

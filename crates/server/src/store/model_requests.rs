@@ -27,13 +27,15 @@ impl Reading {
 
 impl Writing {
     /// From now on, what the model of this new run is asked is kept.
-    pub async fn keep_model_requests(&mut self, claimed: &mut Claimed) -> Result<()> {
+    pub async fn keep_model_requests(&mut self, run: &Run, claimed: Option<&mut Claimed>) -> Result<()> {
         sqlx::query("update runs set keeps_requests = 1 where id = $1 and project = $2")
-            .bind(claimed.run.id.as_str())
+            .bind(run.id.as_str())
             .bind(self.project())
             .execute(self.connection())
             .await?;
-        claimed.keeps_requests = true;
+        if let Some(claimed) = claimed {
+            claimed.keeps_requests = true;
+        }
         Ok(())
     }
 

@@ -203,18 +203,41 @@ impl Writing {
         owner: &str,
         until: i64,
     ) -> Result<Claimed> {
+        let position = self.insert_run(lock, run, until, (owner, 1)).await?;
+        let lease = Lease { run: run.id.clone(), project: self.reading.project.clone(), token: 1 };
+        Ok(Claimed { lease, run: run.clone(), position, keeps_requests: false })
+    }
+
+    /// Stores a new run that nobody has claimed, due at `due_at`.
+    ///
+    /// # Errors
+    /// As [`Self::add_run`].
+    pub async fn add_queued_run(&mut self, lock: &mut ThreadLock, run: &Run, due_at: i64) -> Result<()> {
+        self.insert_run(lock, run, due_at, ("", 0)).await?;
+        self.announce(News::RunDue);
+        Ok(())
+    }
+
+    async fn insert_run(
+        &mut self,
+        lock: &mut ThreadLock,
+        run: &Run,
+        due_at: i64,
+        (owner, token): (&str, i64),
+    ) -> Result<i64> {
         let position = lock.next_position();
         let added = sqlx::query(
             "insert into runs (id, project, thread_id, position, status, live, due_at, lease_owner, lease_token, object) \
-             values ($1, $2, $3, $4, $5, 1, $6, $7, 1, $8) on conflict do nothing",
+             values ($1, $2, $3, $4, $5, 1, $6, $7, $8, $9) on conflict do nothing",
         )
         .bind(run.id.as_str())
         .bind(self.project())
         .bind(run.thread_id.as_str())
         .bind(position)
         .bind(run.status.as_str())
-        .bind(until)
+        .bind(due_at)
         .bind(owner.to_owned())
+        .bind(token)
         .bind(serde_json::to_string(run)?)
         .execute(self.connection())
         .await?
@@ -224,8 +247,7 @@ impl Writing {
             let message = format!("Thread {} already has an active run {live}.", run.thread_id);
             return Err(adjutant_wire::Error::invalid(message).into());
         }
-        let lease = Lease { run: run.id.clone(), project: self.reading.project.clone(), token: 1 };
-        Ok(Claimed { lease, run: run.clone(), position, keeps_requests: false })
+        Ok(position)
     }
 
     /// The run, kept from other writers until this transaction ends.
@@ -272,6 +294,22 @@ impl Writing {
         .await?;
         let lease = Lease { run: run.id.clone(), project: self.reading.project.clone(), token };
         Ok(Claimed { lease, run: run.clone(), position, keeps_requests: keeps_requests == 1 })
+    }
+
+    /// Stores a locked run that goes on after its client has answered, for whoever claims it from `due_at` on.
+    pub async fn requeue_run(&mut self, run: &Run, due_at: i64) -> Result<()> {
+        sqlx::query(
+            "update runs set status = $1, object = $2, due_at = $3, lease_owner = '' where id = $4 and project = $5",
+        )
+        .bind(run.status.as_str())
+        .bind(serde_json::to_string(run)?)
+        .bind(due_at)
+        .bind(run.id.as_str())
+        .bind(self.project())
+        .execute(self.connection())
+        .await?;
+        self.announce(News::RunDue);
+        Ok(())
     }
 
     /// Whether the lease still holds, and for which status. Holds the run until the transaction ends.

@@ -255,7 +255,7 @@ impl Writing {
         if !comes {
             return Ok(Attached::Whole);
         }
-        Ok(Attached::Awaited(FileLease::first(self.0.project.clone(), &lock, &file.id, number)))
+        Ok(Attached::Awaited(FileLease::first(self.reading.project.clone(), &lock, &file.id, number)))
     }
 
     async fn known_in_store(

@@ -51,6 +51,10 @@ pub struct Ingest {
     due: Arc<Notify>,
     /// Tells those who wait that a file has come further.
     moved: watch::Sender<u64>,
+    /// Turns true when the process is about to end.
+    ending: watch::Sender<bool>,
+    /// Whether files may be at work here.
+    working: watch::Sender<bool>,
 }
 
 /// Why work on a file stopped.
@@ -98,6 +102,8 @@ impl Ingest {
             owner: hex(),
             due,
             moved,
+            ending: watch::Sender::new(false),
+            working: watch::Sender::new(false),
         });
         tokio::spawn(Arc::clone(&ingest).hear(hearing));
         ingest
@@ -153,7 +159,9 @@ impl Ingest {
             tokio::spawn(Arc::clone(&self).reembed());
         }
         let mut at_work = [JoinSet::new(), JoinSet::new()];
-        loop {
+        let mut ending = self.ending.subscribe();
+        self.working.send_replace(true);
+        while !*ending.borrow_and_update() {
             // Registered before the look: a wake-up that comes while we look would be lost otherwise.
             let woken = self.due.notified();
             let [reading, embedding] = &mut at_work;
@@ -165,8 +173,14 @@ impl Ingest {
                 Some(_) = reading.join_next() => {}
                 Some(_) = embedding.join_next() => {}
                 () = tokio::time::sleep(LOOK) => {}
+                _ = ending.changed() => {}
             }
         }
+        for stage in &mut at_work {
+            stage.shutdown().await;
+        }
+        self.working.send_replace(false);
+        Ok(())
     }
 
     /// Has stores of other models embedded with the present one, once that answers.
@@ -310,11 +324,13 @@ impl Ingest {
         self.clock.milliseconds() + i64::try_from(LEASE.as_millis()).unwrap_or(i64::MAX)
     }
 
-    /// Hands all files at work to whoever looks for them next.
+    /// Works no more, and hands all files at work to whoever looks for them next.
     ///
     /// # Errors
     /// Where the store fails.
-    pub async fn hand_back(&self) -> Result<()> {
+    pub async fn stop(&self) -> Result<()> {
+        self.ending.send_replace(true);
+        let _ = self.working.subscribe().wait_for(|working| !working).await;
         self.store.release_files(Some(&self.owner)).await?;
         Ok(())
     }
