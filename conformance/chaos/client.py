@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import openai
 
-from chaos.history import ANSWERED, FAILED, LOST, REFUSED, History, Write
+from chaos.history import ANSWERED, BROKEN, FAILED, LOST, REFUSED, History, Write
 from chaos.world import Copy, World
 from harness.sdk import httpx
 
@@ -80,6 +80,9 @@ class Client:
             # An event of a stream said so.
             self.history.operation(name, FAILED, began, copy.name, str(error)[:300])
             raise Unanswered(str(error)) from error
+        except Exception as error:
+            self.history.operation(name, BROKEN, began, copy.name, repr(error))
+            raise
         self.history.operation(name, ANSWERED, began, copy.name, getattr(answer, "id", ""))
         return answer
 

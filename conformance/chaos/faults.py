@@ -87,7 +87,7 @@ def kill(breaker: Breaker) -> str:
     copy = breaker.any_copy()
     copy.kill()
     breaker.last(0.0, 2.0)
-    copy.revive()
+    breaker.world.revive(copy)
     return copy.name
 
 
@@ -113,7 +113,7 @@ def cut(mode: str) -> Callable[[Breaker], str]:
 
 # -- what all copies stand on -----------------------------------------------------------
 def restart_database(breaker: Breaker) -> str:
-    breaker.world.postgres.restart_at_once()
+    breaker.world.restart_database()
     return "postgres"
 
 

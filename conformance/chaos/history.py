@@ -21,6 +21,8 @@ ANSWERED = "answered"
 REFUSED = "refused (4xx)"
 FAILED = "failed (5xx)"
 LOST = "lost (no answer)"
+# The SDK could not read it: a violation.
+BROKEN = "unreadable"
 
 
 @dataclass

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 
 from chaos.faults import Storm
-from chaos.history import ANSWERED, FAILED, LOST, REFUSED, History
+from chaos.history import ANSWERED, BROKEN, FAILED, LOST, REFUSED, History
 from chaos.load import Load
 from chaos.stored import Stored
 
-OUTCOMES = (ANSWERED, REFUSED, FAILED, LOST)
+OUTCOMES = (ANSWERED, REFUSED, FAILED, LOST, BROKEN)
 MOST_VIOLATIONS_SHOWN = 60
 
 
@@ -52,18 +52,20 @@ def compared(history: History, stored: Stored) -> dict[str, int]:
     acked = [write for write in history.writes if write.acked is not None]
     statuses = Counter(run["object"]["status"] for run in stored.rows["runs"])
     claims = sum(run["lease_token"] > 1 for run in stored.rows["runs"])
+    loose = {row["blob"] for row in stored.rows["loose"]} & stored.blobs.keys()
     return {
         "acknowledged writes looked for": len(acked),
         "writes whose answer never came": len(history.writes) - len(acked),
         "runs: " + ", ".join(f"{n} {status}" for status, n in sorted(statuses.items())): sum(
             statuses.values()
         ),
-        "runs claimed more than once": claims,
+        "runs claimed again, after their client's answer or by another copy": claims,
         "statuses that clients were told": len(history.told),
         "streams read": len(history.streams),
         "streams that were whole": sum(stream.is_whole for stream in history.streams),
         "lists read amid the load": len(history.listings),
         "files whose bytes were compared": len(stored.rows["files"]),
+        "objects of the bucket that will be deleted once more": len(loose),
         "lists of the API compared with rows": len(stored.told),
     }
 

@@ -69,7 +69,11 @@ class Talks:
         write = self.history.intends("run")
         message = self.history.intends("message", nonce=write.nonce)
         message.body = f"{self.random.choice(KINDS)} {write.nonce}"
-        thread = {"messages": [{"role": "user", "content": message.body}]}
+        begun = self.history.intends("thread", nonce=write.nonce)
+        thread = {
+            "messages": [{"role": "user", "content": message.body}],
+            "metadata": {"nonce": write.nonce},
+        }
         run = self.client.ask(
             "create thread and run",
             lambda sdk: sdk.beta.threads.create_and_run(
@@ -82,6 +86,7 @@ class Talks:
         )
         write.id, write.thread = run.id, run.thread_id
         message.acked, message.thread = write.acked, run.thread_id
+        begun.acked, begun.id = write.acked, run.thread_id
         self.saw(run, write.began)
         self.wait(run)
         self.listing(run.thread_id)

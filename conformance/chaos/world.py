@@ -6,6 +6,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
@@ -91,6 +92,8 @@ class World:
         self.proxies = Proxies()
         gate = self.proxies.make("s3", "s3", urlsplit(self.s3.address).port or 0)
         self._blobs = self.s3.settings(PREFIX) | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{gate}"}
+        # The kernel ends a server with the thread that started it, so those that start some stay.
+        self._starters = ThreadPoolExecutor(COPIES + 1)
         self.copies = [self._copy(f"copy-{number}") for number in range(1, COPIES + 1)]
 
     def _copy(self, name: str) -> Copy:
@@ -108,6 +111,12 @@ class World:
     def panics(self) -> list[str]:
         return [panic for copy in self.copies for panic in copy.panics]
 
+    def revive(self, copy: Copy) -> None:
+        self._starters.submit(copy.revive).result()
+
+    def restart_database(self) -> None:
+        self._starters.submit(self.postgres.restart_at_once).result()
+
     def heal(self) -> None:
         """Whatever was broken works again, and whoever was killed is back."""
         for copy in self.copies:
@@ -115,7 +124,7 @@ class World:
             if copy.is_running:
                 copy.go_on()
             else:
-                copy.revive()
+                self.revive(copy)
         self.proxies.set("s3", proxy.PASS)
         self.words.mode = words.PASS
 
@@ -139,4 +148,5 @@ class World:
         self.upstream.stop()
         self.s3.stop()
         self.postgres.stop()
+        self._starters.shutdown()
         self._temporary.cleanup()
