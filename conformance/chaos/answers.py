@@ -160,11 +160,15 @@ def check_streams(history: History, stored: Stored) -> Iterator[str]:
         if run is None:
             continue
         yield from check_stream(stream, messages, steps, deleted)
-        if stream.is_whole and stream.last_status in TERMINAL:
-            told = set(stream.ended_texts)
+        parts = stream.parts
+        ended = [step for part in parts for step in part.ended_steps]
+        for step in {step for step in ended if ended.count(step) > 1}:
+            yield f"parts of one stream of {stream.run} told the end of {step} more than once"
+        if stream.is_whole and stream.last_status == "completed":
+            told = {id for part in parts for id in part.ended_texts}
             kept = {row["id"] for row in of_runs.get(stream.run or "", [])}
             # Of a run that waited, a stream tells what came after.
-            if kept - told - deleted and run["object"]["status"] == "completed":
+            if kept - told - deleted:
                 yield f"a whole stream of {stream.run} did not tell of {kept - told}"
 
 

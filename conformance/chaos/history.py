@@ -78,6 +78,14 @@ class StreamTold:
     last_status: str | None = None
     # It ended with an end of the run, or with the run waiting for its client.
     is_whole: bool = False
+    # Of its last event, where it has ids; and the stream that broke after the event before its first.
+    last_id: str | None = None
+    goes_on: StreamTold | None = None
+
+    @property
+    def parts(self) -> list[StreamTold]:
+        """This one after all that it goes on with."""
+        return [*(self.goes_on.parts if self.goes_on else []), self]
 
 
 @dataclass

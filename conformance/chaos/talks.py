@@ -5,16 +5,14 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable
 from typing import Any
 
 import openai
-from openai.types.beta import AssistantStreamEvent
-from openai.types.beta.threads import Run
 
 from chaos import words
 from chaos.client import Client, Refused, Unanswered, keyed
-from chaos.history import Listing, Outputs, Removal, Setting, StreamTold, Told, Write, possible
+from chaos.history import Listing, Outputs, Removal, Setting, Told, Write, possible
+from chaos.listening import Listener
 from chaos.world import EXPIRES_SECONDS
 from harness.story import TERMINAL, function_tool, text_of
 
@@ -47,6 +45,7 @@ class Talks:
         self.client = client
         self.history = client.history
         self.random: random.Random = client.random
+        self._listener = Listener(client)
         self._commons = commons
         self._assistant = assistant
 
@@ -192,23 +191,14 @@ class Talks:
     def run_streamed(self, thread: str) -> bool:
         """False where nobody can say whether there is a run."""
         write = self.history.intends("run", thread=thread, has_key=False, attempts=1)
-        told = StreamTold(began=self.history.now())
-        self.history.add(told)
-        try:
-            self.client.once(
+        body: Any = {"assistant_id": self._assistant, "metadata": {"nonce": write.nonce}}
+        if self.random.random() < 0.5:
+            told = self._listener.begin(thread, body)
+        else:
+            told = self._listener.listen(
                 "stream run",
-                lambda sdk: self.read(
-                    sdk.beta.threads.runs.create(
-                        thread,
-                        assistant_id=self._assistant,
-                        metadata={"nonce": write.nonce},
-                        stream=True,
-                    ),
-                    told,
-                ),
+                lambda sdk: sdk.beta.threads.runs.create(thread, stream=True, **body),
             )
-        except Unanswered:
-            pass
         if told.run is None:
             told.run = self.find_run(thread, write.nonce)
             if told.run is None:
@@ -217,49 +207,15 @@ class Talks:
             # Announced, and so acknowledged.
             write.acked, write.id = self.history.now(), told.run
         if told.last_status not in TERMINAL:
-            self.go_on(thread, told)
+            if told.last_status != "requires_action" and self.random.random() < 0.5:
+                self._listener.follow_again(thread, told.run)
+            self.wait(self.look(thread, told.run))
         return True
-
-    def go_on(self, thread: str, told: StreamTold) -> None:
-        """After a stream that was cut off, or ended because the run waits for its client."""
-        run = told.run
-        assert run
-        if not told.is_whole and self.random.random() < 0.5:
-            again = StreamTold(run=run, began=self.history.now())
-            self.history.add(again)
-            try:
-                self.client.once(
-                    "follow run", lambda sdk: self.read(follow(sdk, thread, run), again)
-                )
-            except Unanswered:
-                pass
-        self.wait(self.look(thread, run))
 
     def find_run(self, thread: str, nonce: str) -> str | None:
         runs = self.client.ask("list runs", lambda sdk: sdk.beta.threads.runs.list(thread)).data
         found = [run.id for run in runs if (run.metadata or {}).get("nonce") == nonce]
         return found[0] if found else None
-
-    def read(self, events: Iterable[Any], told: StreamTold) -> None:
-        for event in events:
-            name, data = getattr(event, "event", None), getattr(event, "data", None)
-            if name is None or data is None or name == "error":
-                raise Unanswered(f"the stream said: {event}")
-            if name == "thread.created":
-                told.thread = data.id
-            elif name.startswith("thread.run.step."):
-                if name.rsplit(".")[-1] in {"completed", "failed", "cancelled", "expired"}:
-                    told.ended_steps[data.id] = data.status
-            elif name.startswith("thread.run."):
-                told.run, told.last_status = data.id, data.status
-                told.is_whole = data.status in TERMINAL | {"requires_action"}
-                now = self.history.now()
-                self.history.add(Told(data.id, data.status, now, now, "event"))
-            elif name == "thread.message.delta":
-                said = "".join(part.text.value for part in data.delta.content or [])
-                told.texts[data.id] = told.texts.get(data.id, "") + said
-            elif name in {"thread.message.completed", "thread.message.incomplete"}:
-                told.ended_texts[data.id] = text_of(data)
 
     def wait(self, run: Any) -> Any:
         """Until the run has ended; its calls are answered meanwhile."""
@@ -294,17 +250,15 @@ class Talks:
         streamed = self.random.random() < 0.3
         try:
             if streamed:
-                told = StreamTold(run=run.id, began=self.history.now())
-                self.history.add(told)
-                self.client.once(
+                told = self._listener.listen(
                     "submit and stream",
-                    lambda sdk: self.read(
-                        sdk.beta.threads.runs.submit_tool_outputs(
-                            run.id, thread_id=run.thread_id, tool_outputs=body, stream=True
-                        ),
-                        told,
+                    lambda sdk: sdk.beta.threads.runs.submit_tool_outputs(
+                        run.id, thread_id=run.thread_id, tool_outputs=body, stream=True
                     ),
+                    run.id,
                 )
+                if not told.last_status:
+                    return
             else:
                 began = self.history.now()
                 answer = self.client.once(
@@ -363,13 +317,6 @@ class Talks:
     def expect(self, holds: bool, what: str) -> None:
         if not holds:
             self.history.complain(what)
-
-
-def follow(sdk: openai.OpenAI, thread: str, run: str) -> Any:
-    """The events of a run from its beginning: ours, so the SDK has no name for it."""
-    path = f"/threads/{thread}/runs/{run}/stream"
-    events = openai.Stream[AssistantStreamEvent]
-    return sdk.get(path, cast_to=Run, stream=True, stream_cls=events)
 
 
 def make_assistant(client: Client) -> str:
