@@ -268,15 +268,14 @@ def test_a_senseless_call_locks_nothing(story: Story, call: Call) -> None:
     assert_answered_next(story, thread, assistant)
 
 
-@pytest.mark.parametrize("headers", [{}, {"Adjutant-Event-Ids": "true"}], ids=["plain", "ids"])
 def test_comments_keep_a_quiet_stream_open(
-    servers: Any, db: str, model: Model, ledger: Ledger, headers: dict[str, str]
+    servers: Any, db: str, model: Model, ledger: Ledger
 ) -> None:
     """While a model thinks for long, proxies and clients see that the line is alive."""
     server = servers.shared(db, ADJUTANT_RUNS_KEEPALIVE_SECONDS="1")
     story = Story(openai_client(server.base_url, ledger), model, ledger)
     model.says("At ", Pause(2.5), "last.")
     thread, assistant = story.thread("Hi"), story.assistant()
-    events = story.stream(thread, assistant, extra_headers=headers)
+    events = story.stream(thread, assistant)
     assert events[-1].event in {"thread.run.completed", "done"}
     assert ledger.streams[-1].comments >= 2
