@@ -53,7 +53,7 @@ class Postgres:
             shutil.chown(self._data, self._user)
         self.port = _free_port()
         self._log = (self._folder / "log").open("wb")
-        self._make()
+        self._prepare()
         self._process = self._start()
 
     @property
@@ -86,13 +86,13 @@ class Postgres:
             self._process.kill()
             self._process.wait()
 
-    def _make(self) -> None:
+    def _prepare(self) -> None:
         initdb = [self._bin / "initdb", "-D", self._data, "-U", OWNER]
         options = ["--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
         self._run([*initdb, *options])
 
     def _start(self) -> subprocess.Popen[bytes]:
-        own = {"port": str(self.port), "unix_socket_directories": str(self._data)}
+        own = {"port": str(self.port), "unix_socket_directories": self._data}
         settings = {**self._settings, **own}
         flags = [text for key, value in settings.items() for text in ("-c", f"{key}={value}")]
         command = [self._bin / "postgres", "-D", self._data, *flags]
@@ -132,18 +132,18 @@ def create_database(url: str, name: str) -> str:
     return f"{url}/{name}"
 
 
-def execute(url: str, statement: str) -> None:
-    """Does something to a database behind its server's back."""
-    command = [_installed() / "psql", "-X", "-q", "-d", url, "-c", statement]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-
-
 def query(url: str, statement: str) -> list[dict[str, Any]]:
     """What a select finds, read past every server of ours."""
     rows = f"select row_to_json(found) from ({statement}) found"
     command = [_installed() / "psql", "-X", "-q", "-A", "-t", "-d", url, "-c", rows]
     done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
     return [json.loads(line) for line in done.stdout.decode().splitlines()]
+
+
+def execute(url: str, statement: str) -> None:
+    """Does something to a database behind its server's back."""
+    command = [_installed() / "psql", "-X", "-q", "-d", url, "-c", statement]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 def die_with_parent() -> None:
