@@ -74,7 +74,7 @@ def drill(world: World, wanted: Wanted, journal: Path | None = None) -> Outcome:
     outcome = Outcome(wanted, world, history, storm, load, stored.read(world, restless), [])
     outcome.violations = [
         *outcome.compare(),
-        *(f"a copy panicked: {panic}" for panic in world.panics),
+        *(f"a copy said: {line}" for line in world.alarms),
         *(f"a program failed: {what}" for what in load.crashed),
         *(f"the test could not go on: {what}" for what in storm.broken),
         *([f"{unfinished} programs have not ended"] if unfinished else []),

@@ -25,6 +25,8 @@ LEASE_SECONDS = 2
 EXPIRES_SECONDS = 45
 PREFIX = "chaos"
 REVIVAL_SECONDS = 90.0
+# PostgreSQL's words for a connection that was given back to the pool in the middle of something.
+ALARMS = ("already a transaction in progress", "is no transaction in progress")
 SETTINGS = {
     "ADJUTANT_LOG": "info",
     "ADJUTANT_EMBEDDINGS_UPSTREAM": "upstream",
@@ -43,6 +45,7 @@ class Copy(Adjutant):
 
     def __init__(self, name: str, folder: Path, **options: Any) -> None:
         self.name = name
+        self.alarms: list[str] = []
         self._log_file = (folder / f"{name}.log").open("a", encoding="utf-8")
         super().__init__(folder / name, **options)
 
@@ -69,6 +72,8 @@ class Copy(Adjutant):
 
     def _kept(self, lines: Iterable[str]) -> Iterator[str]:
         for line in lines:
+            if any(words in line for words in ALARMS):
+                self.alarms.append(line)
             self._log_file.write(line)
             self._log_file.flush()
             yield line
@@ -108,8 +113,9 @@ class World:
         )
 
     @property
-    def panics(self) -> list[str]:
-        return [panic for copy in self.copies for panic in copy.panics]
+    def alarms(self) -> list[str]:
+        """Lines of the copies' logs that no fault excuses."""
+        return [line for copy in self.copies for line in [*copy.panics, *copy.alarms]]
 
     def revive(self, copy: Copy) -> None:
         self._starters.submit(copy.revive).result()
