@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -10,7 +11,7 @@ import openai
 from openai.types.beta import AssistantStreamEvent
 from openai.types.beta.threads import Run
 
-from chaos.client import Client, Unanswered
+from chaos.client import BACK_OFF_SECONDS, Client, Unanswered
 from chaos.history import StreamTold, Told
 from harness.story import TERMINAL, text_of
 
@@ -58,6 +59,7 @@ class Listener:
         for _ in range(MOST_PARTS):
             if part.is_whole or part.run is None or part.last_id is None:
                 break
+            time.sleep(self.client.random.uniform(*BACK_OFF_SECONDS))
             part = self._resume(thread, part)
         if part.last_status:
             told.last_status = part.last_status
