@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections import Counter
 
@@ -53,9 +54,9 @@ class Load:
 
     def join(self, seconds: float) -> int:
         """How many have not finished in time."""
-        share = seconds / len(self._threads)
+        deadline = time.monotonic() + seconds
         for thread in self._threads:
-            thread.join(share if share > 1 else 1)
+            thread.join(max(0.0, deadline - time.monotonic()))
         return sum(thread.is_alive() for thread in self._threads)
 
     def _use(self, talks: Talks, shelves: Shelves) -> None:

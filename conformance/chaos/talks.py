@@ -10,7 +10,7 @@ from typing import Any
 import openai
 
 from chaos import words
-from chaos.client import Client, Refused, Unanswered, keyed
+from chaos.client import Client, GaveUp, Refused, Unanswered, keyed
 from chaos.history import Listing, Outputs, Removal, Setting, Told, Write, possible
 from chaos.listening import Listener
 from chaos.world import EXPIRES_SECONDS
@@ -222,8 +222,8 @@ class Talks:
         deadline = time.monotonic() + LONGEST_RUN_SECONDS
         while run.status not in TERMINAL:
             if time.monotonic() > deadline:
-                self.history.complain(f"{run.id} is still {run.status} long after its expiry")
-                return run
+                # Whether it ends once all has healed, is looked at then.
+                raise GaveUp(f"{run.id} is still {run.status} long after its expiry")
             if run.status == "requires_action":
                 self.submit(run)
             time.sleep(self.random.uniform(*POLL_SECONDS))

@@ -24,7 +24,8 @@ LEASE_SECONDS = 2
 # A run whose client never answers must end within the test.
 EXPIRES_SECONDS = 45
 PREFIX = "chaos"
-REVIVAL_SECONDS = 90.0
+START_SECONDS = 60.0
+REVIVAL_SECONDS = 240.0
 # PostgreSQL's words for a connection that was given back to the pool in the middle of something.
 ALARMS = ("already a transaction in progress", "is no transaction in progress")
 SETTINGS = {
@@ -110,6 +111,7 @@ class World:
             upstream=self.upstream.base_url,
             database_url=f"postgres://{place.username}@127.0.0.1:{port}{place.path}",
             settings={**SETTINGS, **self._blobs},
+            start_seconds=START_SECONDS,
         )
 
     @property
