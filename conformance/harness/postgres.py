@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import getpass
+import json
 import os
 import pwd
 import shutil
@@ -39,7 +40,9 @@ SETTINGS = {
 
 
 class Postgres:
-    def __init__(self) -> None:
+    def __init__(self, **settings: str) -> None:
+        """`settings` of `postgresql.conf`, in place of the suite's own."""
+        self._settings = {**SETTINGS, **settings}
         self._folder = Path(tempfile.mkdtemp(prefix="adjutant-postgres-"))
         self._user = _unprivileged_user()
         self._folder.chmod(0o755)
@@ -64,16 +67,24 @@ class Postgres:
         log = (self._folder / "log").read_text(errors="replace")
         return "\n".join([f"exit {self._process.returncode}", *log.splitlines()[-20:]])
 
+    def restart_at_once(self) -> None:
+        """As `pg_ctl restart -m immediate`: every connection is lost, and the log is replayed."""
+        self._end_at_once()
+        self._process = self._start()
+
     def stop(self) -> None:
-        # At once: a clean ending would only write data that nobody will read.
+        # A clean ending would only write data that nobody will read.
+        self._end_at_once()
+        self._log.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _end_at_once(self) -> None:
         self._process.send_signal(signal.SIGQUIT)
         try:
             self._process.wait(15)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._log.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def restart(self) -> None:
         """Ends every connection at once, and is back a moment later."""
@@ -87,7 +98,8 @@ class Postgres:
         self._run([*initdb, *options])
 
     def _start(self) -> subprocess.Popen[bytes]:
-        settings = {**SETTINGS, "port": str(self.port), "unix_socket_directories": self._data}
+        own = {"port": str(self.port), "unix_socket_directories": self._data}
+        settings = {**self._settings, **own}
         flags = [text for key, value in settings.items() for text in ("-c", f"{key}={value}")]
         command = [self._bin / "postgres", "-D", self._data, *flags]
         process = subprocess.Popen(command, **self._as_user(), stdout=self._log, stderr=self._log)
@@ -124,6 +136,14 @@ def create_database(url: str, name: str) -> str:
     command = [psql, "-X", "-q", "-d", f"{url}/postgres", "-c", f'create database "{name}"']
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return f"{url}/{name}"
+
+
+def query(url: str, statement: str) -> list[dict[str, Any]]:
+    """What a select finds, read past every server of ours."""
+    rows = f"select row_to_json(found) from ({statement}) found"
+    command = [_installed() / "psql", "-X", "-q", "-A", "-t", "-d", url, "-c", rows]
+    done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    return [json.loads(line) for line in done.stdout.decode().splitlines()]
 
 
 def execute(url: str, statement: str) -> None:

@@ -99,7 +99,7 @@ class SseReader:
 
     @property
     def is_between_events(self) -> bool:
-        return not self._buffer and not self._lines
+        return not self._buffer and all(line.startswith(":") for line in self._lines)
 
     def _event(self, lines: list[str]) -> Event | None:
         fields = [line for line in lines if not line.startswith(":")]
@@ -107,6 +107,8 @@ class SseReader:
         if self.may_have_ids:
             fields = [line for line in fields if not line.startswith("id: ")]
         if not fields:
+            if lines:
+                self.violate("form", "an empty line ends no event, and SDKs may take it for one")
             return None
         shapes = [line.partition(": ")[0] for line in fields]
         if shapes != ["event", "data"]:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from harness import streams
-from harness.sdk import httpx
+from harness.ledger import Ledger
+from harness.scripted import Model, Pause
+from harness.sdk import httpx, openai_client
 from harness.story import MESSAGE, Story, function_tool
 
 pytestmark = pytest.mark.once
@@ -166,6 +168,22 @@ def test_a_stream_has_ids_when_it_is_asked_for_them(story: Story, server: Any) -
     told = list(frames(iter(second.decode().split("\n"))))
     assert names(told)[0] == "run.step.completed" and text(told) == "Cold."
     assert all(id for id, _, _ in told)
+
+
+def test_sdks_read_on_after_a_comment_between_events_with_ids(
+    servers: Any, db: str, model: Model, ledger: Ledger
+) -> None:
+    """They keep the last id, and take an empty line after a comment for an event that has it."""
+    server = servers.shared(db, ADJUTANT_RUNS_KEEPALIVE_SECONDS="1")
+    # It takes streams with ids only from the path that always has some.
+    unchecked = Ledger()
+    story = Story(openai_client(server.base_url, unchecked), model, ledger)
+    model.says("At ", Pause(2.5), "last.")
+    thread, assistant = story.thread("Hi"), story.assistant()
+    asked = {"Adjutant-Event-Ids": "true"}
+    events = story.stream(thread, assistant, extra_headers=asked)
+    assert events[-1].event == "thread.run.completed"
+    assert unchecked.streams[-1].comments >= 2
 
 
 def test_a_stream_that_begins_with_its_thread_has_ids_too(

@@ -271,6 +271,7 @@ def test_each_rule_of_the_checker_has_bitten() -> None:
         b"event: done\r\ndata: [DONE]\r\n\r\n",
         b'event: thread.run.created\ndata: {"id":\ndata: 1}\n\n',
         b"event: thread.run.created\ndata: {]\n\n",
+        b": keep-alive\n\nevent: done\ndata: [DONE]\n\n",
         b"id: 1\nevent: done\ndata: [DONE]\n\n",
     ],
 )

@@ -10,8 +10,9 @@ use futures_util::stream;
 
 use crate::runs::Stream;
 
-/// A comment, which every client ignores and every proxy counts as life.
-const KEEPALIVE: &[u8] = b": keep-alive\n\n";
+/// A comment, which every client ignores and every proxy counts as life. No empty line follows: OpenAI's SDK for
+/// Python, once it knows the id of an event, takes that for one without data, and fails to read it.
+const KEEPALIVE: &[u8] = b": keep-alive\n";
 
 /// Pieces that wait together leave together, up to this much.
 const PIECE_BYTES: usize = 64 << 10;

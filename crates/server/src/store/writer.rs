@@ -33,7 +33,10 @@ impl Writer {
     pub(super) async fn begin(&self) -> Result<Open> {
         Ok(match self {
             Self::Shared(lane) => Open::Shared(lane.begin().await?),
-            Self::Pool(pool) => Open::Own(pool.begin().await?),
+            Self::Pool(pool) => {
+                let pool = pool.clone();
+                Open::Own(undisturbed(async move { pool.begin().await }).await?)
+            }
         })
     }
 }
@@ -57,9 +60,19 @@ impl Open {
     pub(super) async fn commit(self) -> Result<()> {
         match self {
             Self::Shared(transaction) => transaction.commit().await,
-            Self::Own(transaction) => Ok(transaction.commit().await?),
+            Self::Own(transaction) => undisturbed(transaction.commit()).await,
         }
     }
+}
+
+/// Does this in a task of its own, to its end: whoever asks may go away, as a request does whose client hangs up.
+/// A `begin` that was dropped half-way would leave its connection within a transaction that nobody knows of, and give
+/// it back to the pool so.
+async fn undisturbed<T: Send + 'static>(
+    work: impl Future<Output = Result<T, sqlx::Error>> + Send + 'static,
+) -> Result<T> {
+    let done = tokio::spawn(work).await;
+    Ok(done.map_err(|_| anyhow!("the database writer has stopped"))??)
 }
 
 /// SQLite's one writing connection, handed from transaction to transaction in the order of asking.
