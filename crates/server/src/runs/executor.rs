@@ -8,7 +8,7 @@ use adjutant_wire as wire;
 use adjutant_wire::events::Event;
 use adjutant_wire::messages::Message;
 use adjutant_wire::runs::{LastError, LastErrorCode, PendingCall, Run, RunStatus, Usage};
-use adjutant_wire::steps::{Step, StepDetails, StepStatus};
+use adjutant_wire::steps::{Step, StepDetails, StepKind, StepStatus};
 use tokio::sync::watch;
 
 use super::Engine;
@@ -170,8 +170,12 @@ impl Executor {
         };
         let last = stored.last().map_or(position, |(position, _)| *position + 1);
         self.next_position = last + 1;
-        let (half_done, whole): (Vec<Step>, Vec<Step>) =
+        let (mut half_done, mut whole): (Vec<Step>, Vec<Step>) =
             stored.into_iter().map(|(_, step)| step).partition(machine::is_half_done);
+        if !half_done.is_empty() {
+            // A turn begins again as a whole, with what it had said before its calls.
+            half_done.extend(whole.pop_if(|step| step.kind == StepKind::MessageCreation));
+        }
         self.steps = whole;
         loop {
             match self.discard(&half_done).await {
