@@ -13,6 +13,7 @@ from harness.ledger import Ledger
 from harness.scripted import Answer, Call, Gate, Model, Seen, Turn
 from harness.sdk import http_client, httpx, openai_client
 from harness.server import Adjutant
+from harness.situations import half_a_call
 from harness.story import Story, function_tool, text_of, wait_for
 
 pytestmark = [pytest.mark.once, pytest.mark.timeout(180)]
@@ -239,3 +240,24 @@ def test_a_polite_stop_loses_nothing_either(server: Adjutant, model: Model, ledg
     story = Story(openai_client(server.base_url, ledger), model, ledger)
     assert story.wait(run).status == "completed"
     assert story.messages(run.thread_id) == [("user", "Hi"), ("assistant", "Hello.")]
+
+
+def test_words_before_calls_that_a_crash_cuts_off_are_said_again(
+    server: Adjutant, model: Model, ledger: Ledger
+) -> None:
+    """The words were whole, the calls were not: the turn begins again, and the run calls what it meant to."""
+    gate = model.gate()
+    model.sends(*half_a_call(model, saying="Let me look."), gate)
+    model.calls("weather", {"city": "Oslo"}, saying="Let me look.").then_says("Cold.")
+    story = Story(openai_client(server.base_url, ledger), model, ledger)
+    run = story.run(story.thread("Hi"), story.assistant(tools=[function_tool("weather")]))
+    wait_for(lambda: len(story.steps(run)), lambda number: number == 2, "the call to have begun")
+    server.kill()
+    gate.open()
+    server.start()
+    story = Story(openai_client(server.base_url, ledger), model, ledger)
+    waiting = story.wait(run, "requires_action")
+    story.submit(waiting, "cold")
+    story.wait(run, "completed")
+    said = [("user", "Hi"), ("assistant", "Let me look."), ("assistant", "Cold.")]
+    assert story.messages(run.thread_id) == said
