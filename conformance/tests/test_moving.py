@@ -272,7 +272,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("file", {"project": "other"}, "--all-projects"),
     ("file.bytes", {"data": "%%%"}, "not base64"),
     ("file.bytes", {"data": 7}, "Not an object of the API"),
-    ("file.bytes", {"file_id": "file-nobody"}, "first line is missing"),
+    ("file.bytes", {"file_id": "file-nobody"}, "cut off"),
     ("file.end", {"sha256": "00"}, "damaged"),
     ("vector_store", {"expires_after": {"anchor": "last_active_at", "days": 10**15}}, "days"),
     ("vector_store", {"embedding": {"model": "m", "dimensions": 10**9}}, "embedding"),
