@@ -298,11 +298,11 @@ def test_a_run_that_ends_while_it_is_cancelled(story: Story) -> None:
 @pytest.fixture
 def two_doors(
     servers: Any, db: str, tmp_path: Path, upstream: ScriptedUpstream, model: Model, ledger: Ledger
-) -> Iterator[tuple[Story, Story]]:
-    """Two processes on one database: what one works on, the other only knows by its row."""
+) -> Iterator[tuple[Story, Story, Adjutant]]:
+    """Two processes on one database, and the first of them: what it works on, the other only knows by its row."""
     if db == "sqlite":
         pytest.skip("a SQLite database belongs to one process")
-    # Nobody renews a lease in the time of a test, so that only its writes tell the first process.
+    # No lease runs out in the time of a test.
     settings = {"ADJUTANT_LOG": "info", "ADJUTANT_RUNS_LEASE_SECONDS": "120"}
     first = servers.new(db, settings=settings)
     second = Adjutant(
@@ -312,34 +312,36 @@ def two_doors(
         settings=settings,
     )
     clients = (openai_client(server.base_url, ledger) for server in (first, second))
-    yield tuple(Story(client, model, ledger) for client in clients)
+    here, there = (Story(client, model, ledger) for client in clients)
+    yield here, there, first
     second.stop()
     first.stop()
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
 def test_a_model_that_ends_after_the_run_was_cancelled(
-    two_doors: tuple[Story, Story], situation: str
+    two_doors: tuple[Story, Story, Adjutant], situation: str
 ) -> None:
-    """Cancelled through another process, the run is `cancelling` until its worker notices.
+    """Cancelled through another process while its worker sleeps, the run is `cancelling` until that wakes.
 
     Until then nothing else is allowed; what the model still says does not undo it.
     """
-    here, there = two_doors
+    here, there, worker = two_doors
     place, gate = SITUATIONS[situation], here.model.gate()
     place.script(here.model, gate)
     run = here.run(here.thread("Hi"), here.assistant(tools=[WEATHER]))
     gate.wait_until_reached()
-    # The worker may not have read yet what came before the gate: as it stores that, it would notice.
+    # The worker may not have read yet what came before the gate.
     stored = place.told.count("run.step.created")
     wait_for(lambda: here.steps(run), lambda steps: len(steps) == stored, "what was said so far")
+    worker.pause()
     assert there.cancel(run).status == "cancelling"
     assert there.cancel(run).status == "cancelling"
-    shown = here.look(run)
+    shown = there.look(run)
     assert (shown.status, shown.usage, shown.required_action) == ("cancelling", None, None)
     assert shown.started_at is not None and shown.expires_at is not None
     ids = {"thread_id": run.thread_id, "run_id": run.id}
-    thread = here.threads.retrieve(run.thread_id)
+    thread = there.threads.retrieve(run.thread_id)
     told = [
         refusal(lambda: there.runs.submit_tool_outputs(**ids, tool_outputs=[])),
         refusal(lambda: there.runs.update(**ids, metadata={})),
@@ -353,8 +355,9 @@ def test_a_model_that_ends_after_the_run_was_cancelled(
         f"Thread {thread.id} already has an active run {run.id}.",
     ]
     gate.open()
-    here.wait(run, "cancelled")
-    assert {step.status for step in here.steps(run)} <= {"cancelled", "completed"}
+    worker.go_on()
+    there.wait(run, "cancelled")
+    assert {step.status for step in there.steps(run)} <= {"cancelled", "completed"}
     there.threads.messages.create(thread.id, role="user", content="Still there?")
 
 
@@ -392,9 +395,9 @@ def test_a_stream_whose_worker_was_away_too_long(
         other.stop()
 
 
-def test_cancel_a_waiting_run_from_another_process(two_doors: tuple[Story, Story]) -> None:
+def test_cancel_a_waiting_run_from_another_process(two_doors: tuple[Story, Story, Adjutant]) -> None:
     """A parked run has no worker: any process can end it at once."""
-    here, there = two_doors
+    here, there, _ = two_doors
     here.model.calls("weather", {"city": "Oslo"})
     run = here.ask("Hi", assistant=here.assistant(tools=[WEATHER]))
     assert there.cancel(run).status == "cancelling"
