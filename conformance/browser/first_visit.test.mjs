@@ -56,7 +56,8 @@ test('the whole first visit', async (t) => {
   await page.reload();
   await page.getByText('Here is the figure.').waitFor();
   for (const said of ['How long may I return a lamp?', 'Within 30 days', 'It is {"degrees": -5} there.']) {
-    await page.getByText(said).first().waitFor();
+    // The passage that was found says so too, folded away.
+    await page.getByText(said).filter({ visible: true }).first().waitFor();
   }
   await answer(page).getByRole('img').first().waitFor();
 });
