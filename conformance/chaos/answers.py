@@ -178,7 +178,7 @@ def check_stream(
     for id, text in stream.ended_texts.items():
         row = messages.get(id)
         if row is None:
-            if id not in deleted:
+            if id not in deleted and id not in stream.incomplete:
                 yield f"a stream of {stream.run} told message {id} to its end, and it is not there"
         elif text_of(row["object"]) != text:
             yield f"a stream told message {id} as {text!r}, stored is {text_of(row['object'])!r}"
@@ -186,5 +186,8 @@ def check_stream(
             yield f"the deltas of message {id} are {stream.texts.get(id)!r}, its end {text!r}"
     for id, status in stream.ended_steps.items():
         kept = steps.get(id)
+        if kept is None and status == "failed":
+            # Another worker has begun it again.
+            continue
         if kept is None or kept["object"]["status"] != status:
             yield f"a stream told step {id} as {status}, stored is {kept and kept['object']['status']}"

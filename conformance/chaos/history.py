@@ -75,6 +75,8 @@ class StreamTold:
     # Text of the messages whose end was told.
     ended_texts: dict[str, str] = field(default_factory=dict)
     ended_steps: dict[str, str] = field(default_factory=dict)
+    # Messages told as incomplete. Where another worker begins a step again, that is what became of the one before.
+    incomplete: set[str] = field(default_factory=set)
     last_status: str | None = None
     # It ended with an end of the run, or with the run waiting for its client.
     is_whole: bool = False

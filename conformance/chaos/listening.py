@@ -129,3 +129,5 @@ class Listener:
             told.texts[data.id] = told.texts.get(data.id, "") + said
         elif name in MESSAGE_ENDS:
             told.ended_texts[data.id] = text_of(data)
+            if data.status == "incomplete":
+                told.incomplete.add(data.id)
