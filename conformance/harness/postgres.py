@@ -57,6 +57,15 @@ class Postgres:
         self._process = self._start()
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
+    def folder(self) -> Path:
+        """Where its data is."""
+        return self._data
+
+    @property
     def url(self) -> str:
         return f"postgres://{OWNER}@127.0.0.1:{self.port}"
 
@@ -136,6 +145,11 @@ def create_database(url: str, name: str) -> str:
     command = [psql, "-X", "-q", "-d", f"{url}/postgres", "-c", f'create database "{name}"']
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
     return f"{url}/{name}"
+
+
+def program(name: str) -> Path:
+    """One of the programs that come with PostgreSQL."""
+    return _installed() / name
 
 
 def query(url: str, statement: str) -> list[dict[str, Any]]:
