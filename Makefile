@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVER := $(TARGET)/release/adjutant
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit conformance chaos playground bench bench-search bench-code clean
+.PHONY: help run test lint unit conformance chaos playground bench bench-search bench-code bench-scale clean
 
 # The Playground's page, and what it is built from.
 PAGE := playground/dist/index.html
@@ -87,6 +87,11 @@ bench-code: ## Measure the code interpreter's sessions beside plain Python and J
 	@scripts/need rust compiler python walls
 	@cargo build --release --locked --package adjutant-sandbox --features wasm --bin adjutant-python --example measure
 	@bench/code/run $(ARGS)
+
+bench-scale: ## Measure what runs cost PostgreSQL, and how many it takes (options: ARGS="RUNS SECONDS")
+	@scripts/need rust compiler python
+	@cargo build --release --locked --package adjutant
+	@bench/scale/run $(SERVER) $(ARGS)
 
 clean: ## Remove what was built (never the data folder)
 	cargo clean

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
+
 from harness import postgres
 from harness.scripted import Answer, Call, Model, ScriptedUpstream, Seen, Turn, Vectors
 from harness.server import Adjutant

@@ -18,14 +18,13 @@ import tempfile
 import time
 from collections import defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import openai
+from costs import COUNTERS_SETTLE_SECONDS, processor_seconds, reply, running
+
 from harness import postgres
 from harness.scripted import ScriptedUpstream
-
-from costs import COUNTERS_SETTLE_SECONDS, processor_seconds, reply, running
 
 RECORDING = {
     "logging_collector": "on",
