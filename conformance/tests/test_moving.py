@@ -272,7 +272,7 @@ WRONG: list[tuple[str, Any, str]] = [
     ("file", {"project": "other"}, "--all-projects"),
     ("file.bytes", {"data": "%%%"}, "not base64"),
     ("file.bytes", {"data": 7}, "Not an object of the API"),
-    ("file.bytes", {"file_id": "file-nobody"}, "cut off"),
+    ("file.bytes", {"file_id": "file-nobody"}, "first line is missing"),
     ("file.end", {"sha256": "00"}, "damaged"),
     ("vector_store", {"expires_after": {"anchor": "last_active_at", "days": 10**15}}, "days"),
     ("vector_store", {"embedding": {"model": "m", "dimensions": 10**9}}, "embedding"),
@@ -297,8 +297,10 @@ def test_what_cannot_be_is_refused_with_its_line(
     lines[at] = {**lines[at], **change}
     said = perform(empty, "import", write_lines(tmp_path / "wrong", lines), fails=True)
     errors = [line for line in said.splitlines() if line.startswith("  line ")]
-    assert any(word in errors[0] for word in told.split("|")), errors
-    assert int(errors[0].split()[1].rstrip(":")) in {at + 1, at + 2, at + 3, at + 4}
+    # Where a line goes on with something else, what it leaves is told as cut off before.
+    fitting = [error for error in errors if any(word in error for word in told.split("|"))]
+    assert fitting, errors
+    assert int(fitting[0].split()[1].rstrip(":")) in {at + 1, at + 2, at + 3, at + 4}
     # Whatever was refused, the whole file can be read afterwards.
     if "project" not in change and kind != "vector_store":
         perform(empty, "import", house)
