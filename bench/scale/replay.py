@@ -43,7 +43,6 @@ IDENTIFIER = re.compile(r"\b(thread|run|msg|step)_[A-Za-z0-9]{20,}")
 class Transaction:
     """What one connection did at once."""
 
-    ended: tuple[str, int] = ("", 0)
     statements: list[str] = field(default_factory=list)
 
 

@@ -141,9 +141,7 @@ class Postgres:
 
 def create_database(url: str, name: str) -> str:
     """Makes an empty database and returns its address."""
-    psql = _installed() / "psql"
-    command = [psql, "-X", "-q", "-d", f"{url}/postgres", "-c", f'create database "{name}"']
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    execute(f"{url}/postgres", f'create database "{name}"')
     return f"{url}/{name}"
 
 
@@ -154,21 +152,18 @@ def program(name: str) -> Path:
 
 def query(url: str, statement: str) -> list[dict[str, Any]]:
     """What a select finds, read past every server of ours."""
-    rows = f"select row_to_json(found) from ({statement}) found"
-    command = [_installed() / "psql", "-X", "-q", "-A", "-t", "-d", url, "-c", rows]
-    done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, capture_output=True)
-    return [json.loads(line) for line in done.stdout.decode().splitlines()]
+    rows = ask(url, f"select row_to_json(found) from ({statement}) found")
+    return [json.loads(row) for row in rows]
 
 
 def execute(url: str, statement: str) -> None:
     """Does something to a database behind its server's back."""
-    command = [_installed() / "psql", "-X", "-q", "-d", url, "-c", statement]
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+    ask(url, statement)
 
 
 def ask(url: str, statement: str) -> list[str]:
     """What a database answers, a line for each row."""
-    command = [_installed() / "psql", "-X", "-q", "-A", "-t", "-d", url, "-c", statement]
+    command = [program("psql"), "-X", "-q", "-A", "-t", "-d", url, "-c", statement]
     done = subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
     return done.stdout.decode().split("\n")[:-1]
 
@@ -185,7 +180,7 @@ def restore(file: Path, url: str) -> None:
 
 def _tool(name: str, *arguments: str | Path) -> None:
     done = subprocess.run(
-        [_installed() / name, *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True
+        [program(name), *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True
     )
     assert done.returncode == 0, f"`{name}` failed: {done.stderr}"
 

@@ -252,6 +252,12 @@ impl Usage {
     }
 }
 
+impl std::iter::Sum for Usage {
+    fn sum<I: Iterator<Item = Self>>(all: I) -> Self {
+        all.fold(Self::default(), |sum, usage| sum + usage)
+    }
+}
+
 impl std::ops::Add for Usage {
     type Output = Self;
 

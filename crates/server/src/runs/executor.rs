@@ -283,7 +283,7 @@ impl Executor {
 
     /// What the run has cost so far.
     pub(super) fn usage(&self) -> Usage {
-        self.steps.iter().filter_map(|step| step.usage).fold(Usage::default(), |sum, usage| sum + usage)
+        self.steps.iter().filter_map(|step| step.usage).sum()
     }
 
     async fn move_run(&mut self, run: Run, due_at: Option<i64>) -> Result<(), Stop> {

@@ -273,8 +273,7 @@ fn cancelled(mut known: Known, now: UnixSeconds) -> Known {
             machine::end_message(message, &End::Cancelled, now);
         }
     }
-    let usage =
-        known.work.iter().filter_map(|work| work.step.usage).fold(Usage::default(), |sum, usage| sum + usage);
+    let usage: Usage = known.work.iter().filter_map(|work| work.step.usage).sum();
     // It lived, so both moves are legal; one that had ended is told as it was.
     if machine::cancel(&mut known.run).is_ok() {
         let _ = machine::end(&mut known.run, &End::Cancelled, usage, now);

@@ -75,7 +75,7 @@ pub(super) fn next(run: &Run, steps: &[Step], now: UnixSeconds) -> Next {
 
 /// The limit that the turns so far have reached, if one. The limits are for the whole run (contract §5).
 fn used_up(run: &Run, steps: &[Step]) -> Option<IncompleteRunReason> {
-    let used = steps.iter().filter_map(|step| step.usage).fold(Usage::default(), |sum, usage| sum + usage);
+    let used: Usage = steps.iter().filter_map(|step| step.usage).sum();
     if run.max_completion_tokens.is_some_and(|most| used.completion_tokens >= most) {
         return Some(IncompleteRunReason::MaxCompletionTokens);
     }

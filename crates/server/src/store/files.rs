@@ -62,9 +62,17 @@ impl Writing {
     /// Where the bytes were given up meanwhile.
     pub async fn add_file(&mut self, file: &File, position: i64, blob: &str) -> Result<()> {
         self.hold_blob(blob).await?;
-        sqlx::query(
+        if !self.insert_file(file, position, blob).await? {
+            return Err(anyhow::anyhow!("a file of the id `{}` is there already", file.id).into());
+        }
+        Ok(())
+    }
+
+    /// False where a file of this id is there already; then nothing has changed.
+    pub(super) async fn insert_file(&mut self, file: &File, position: i64, blob: &str) -> Result<bool> {
+        let added = sqlx::query(
             "insert into files (id, project, position, purpose, expires_at, blob, object) \
-             values ($1, $2, $3, $4, $5, $6, $7)",
+             values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
         )
         .bind(file.id.as_str())
         .bind(self.project())
@@ -74,8 +82,9 @@ impl Writing {
         .bind(blob)
         .bind(serde_json::to_string(file)?)
         .execute(self.connection())
-        .await?;
-        Ok(())
+        .await?
+        .rows_affected();
+        Ok(added == 1)
     }
 
     /// Deletes a file and takes it out of all that names it. Its bytes are deleted by whoever looks for blobs

@@ -140,24 +140,11 @@ impl Writing {
         if let Some(known) = self.known_file(file).await? {
             return Ok(known);
         }
-        let added = sqlx::query(
-            "insert into files (id, project, position, purpose, expires_at, blob, object) \
-             values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
-        )
-        .bind(file.id.as_str())
-        .bind(self.project())
-        .bind(position)
-        .bind(file.purpose.as_str())
-        .bind(file.expires_at)
-        .bind(blob)
-        .bind(serde_json::to_string(file)?)
-        .execute(self.connection())
-        .await?
-        .rows_affected();
-        if added == 1 {
+        let added = self.insert_file(file, position, blob).await?;
+        if added {
             self.hold_blob(blob).await?;
         }
-        Ok(brought(added))
+        Ok(brought(u64::from(added)))
     }
 
     /// A store that is used moves on by itself, so only what its client said of it is compared.

@@ -6,6 +6,7 @@ use adjutant_wire::{FileId, VectorStoreId};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// Bytes of one line, before they are written in base64.
 pub(super) const PIECE_BYTES: usize = 512 << 10;
@@ -71,6 +72,11 @@ impl Part {
             }
         }
     }
+}
+
+/// A hash as it is written.
+pub(super) fn hash_written(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 pub(super) fn written(bytes: &[u8]) -> String {

@@ -54,7 +54,7 @@ impl Export {
         if !piece.is_empty() {
             self.bytes(file, &piece).await?;
         }
-        let sha256 = sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha256 = part::hash_written(sha256);
         self.part(&Part::BytesEnd { file_id: file.id.clone(), sha256 }).await
     }
 

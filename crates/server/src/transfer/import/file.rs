@@ -44,7 +44,7 @@ impl ComingFile {
         if self.incoming.bytes() != self.file.bytes {
             return Err(self.other_length().into());
         }
-        let found: String = self.sha256.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = part::hash_written(self.sha256);
         if !found.eq_ignore_ascii_case(sha256) {
             let message = format!(
                 "The bytes of '{}' are damaged: their SHA-256 is '{found}', not '{sha256}'.",
