@@ -30,7 +30,7 @@ OWNER = "adjutant"
 START_DEADLINE_SECONDS = 60.0
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "max_connections": "300",
+    "max_connections": "500",
     # The data is thrown away; what is tested is our server's crash, not PostgreSQL's.
     "fsync": "off",
     "synchronous_commit": "off",

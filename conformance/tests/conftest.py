@@ -6,6 +6,7 @@ import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import openai
@@ -166,6 +167,18 @@ class Servers:
         self._s3 = self._s3 or S3()
         return self._s3
 
+    @contextmanager
+    def of_one_test(self) -> Iterator[None]:
+        """Those started meanwhile end with it: idle ones hold connections and look for runs all the same."""
+        before = len(self._all)
+        yield
+        lent = [*self._shared.values(), *itertools.chain(*self._lent_copies.values())]
+        own = [server for server in self._all[before:] if server not in lent]
+        for server in own:
+            server.ask_to_stop()
+        for server in own:
+            server.stop()
+
     def take_panics(self) -> list[str]:
         panics = [panic for server in self._all for panic in server.panics]
         for server in self._all:
@@ -197,6 +210,16 @@ def servers(upstream: ScriptedUpstream) -> Iterator[Servers]:
         servers = Servers(Path(folder), upstream)
         yield servers
         servers.stop()
+
+
+@pytest.fixture(autouse=True)
+def own_servers_end(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Set up after what a whole module uses, and taken down after all else that is one test's."""
+    if "servers" not in request.fixturenames:
+        yield
+        return
+    with request.getfixturevalue("servers").of_one_test():
+        yield
 
 
 @pytest.fixture
