@@ -38,6 +38,10 @@ const SAID_LATE: usize = 4_096;
 const SAID_AT_ONCE: usize = 64;
 const MOST_BYTES: usize = 7_900;
 
+/// Between two statements, so that what comes meanwhile leaves with the next: PostgreSQL up to 18 wakes each listening
+/// session of the database for each of them (docs/scale.md has figures).
+const GATHERING: Duration = Duration::from_millis(10);
+
 /// After so long without news it is looked whether the connection still is one: a network can swallow it silently.
 const SILENCE: Duration = Duration::from_secs(20);
 
@@ -153,7 +157,7 @@ impl Hearing {
     }
 }
 
-/// Sends what waits, as much at once as came while the last statement was under way.
+/// Sends what waits: the first at once, then as much together as came meanwhile.
 async fn say(pool: AnyPool, name: String, mut said: mpsc::Receiver<News>) {
     while let Some(first) = said.recv().await {
         let mut news = vec![first];
@@ -169,6 +173,9 @@ async fn say(pool: AnyPool, name: String, mut said: mpsc::Receiver<News>) {
             if let Err(error) = sent {
                 tracing::debug!("other processes could not be told news: {error}");
             }
+        }
+        if news.len() < SAID_AT_ONCE {
+            tokio::time::sleep(GATHERING).await;
         }
     }
 }
