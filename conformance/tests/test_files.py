@@ -6,7 +6,9 @@ import json
 import os
 import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -73,7 +75,10 @@ def test_a_file_is_uploaded_listed_read_and_deleted(client: openai.OpenAI) -> No
 def test_the_recorded_story_of_a_file(http: httpx.Client) -> None:
     exchanges = recorded.exchanges("09_rest_files_uploads_vector_stores")["file"]
     theirs = [exchange["response"] for exchange in exchanges]
-    form = {"data": {"purpose": "assistants"}, "files": {"file": (theirs[0]["filename"], b"x" * 50)}}
+    form = {
+        "data": {"purpose": "assistants"},
+        "files": {"file": (theirs[0]["filename"], b"x" * 50)},
+    }
     file = http.post("/files", **form).json()
     path = f"/files/{file['id']}"
     ours = [file, http.get(path).json(), http.delete(path).json()]
@@ -123,7 +128,7 @@ def post_raw(server: Adjutant, http: httpx.Client, disposition: bytes, **headers
     ("sent", "name"),
     [
         ("form-data; name=\"file\"; filename*=utf-8''%ED%95%9C.txt", "한.txt"),
-        ("form-data; name=\"file\"; filename=\"_.txt\"; filename*=UTF-8''%ED%95%9C.txt", "한.txt"),
+        ('form-data; name="file"; filename="_.txt"; filename*=UTF-8\'\'%ED%95%9C.txt', "한.txt"),
         ('form-data; name="file"; filename="say \\"hi\\".txt"', 'say "hi".txt'),
         ("form-data; name=file; filename=plain.txt", "plain.txt"),
     ],
@@ -292,9 +297,7 @@ def test_other_methods_are_refused_in_words(http: httpx.Client, method: str) -> 
 
 
 @pytest.mark.once
-def test_the_same_file_is_uploaded_once(
-    servers: Any, own_server: Adjutant, ledger: Ledger
-) -> None:
+def test_the_same_file_is_uploaded_once(servers: Any, own_server: Adjutant, ledger: Ledger) -> None:
     """However a client writes the form anew; another file under the same key is refused."""
     http = http_client(own_server.base_url, ledger)
     headers = {"Idempotency-Key": "once-and-only"}
@@ -558,9 +561,7 @@ def test_a_deleted_file_is_taken_out_of_all_that_names_it(http: httpx.Client) ->
 
 @pytest.mark.once
 def test_no_project_sees_the_files_of_another(servers: Any, db: str, ledger: Ledger) -> None:
-    config = (
-        '[[keys]]\nkey = "key-a"\nproject = "a"\n[[keys]]\nkey = "key-b"\nproject = "b"\n'
-    )
+    config = '[[keys]]\nkey = "key-a"\nproject = "a"\n[[keys]]\nkey = "key-b"\nproject = "b"\n'
     server = servers.new(db, config=config)
     mine, other = (http_client(server.base_url, ledger, key) for key in ("key-a", "key-b"))
     file = create(mine)["id"]
@@ -576,7 +577,11 @@ def test_no_project_sees_the_files_of_another(servers: Any, db: str, ledger: Led
         json={"filename": "a", "purpose": "vision", "bytes": 1, "mime_type": "text/plain"},
     ).json()["id"]
     part = {"files": {"data": ("x", b"x")}}
-    for path, options in (("parts", part), ("cancel", {}), ("complete", {"json": {"part_ids": ["part_1"]}})):
+    for path, options in (
+        ("parts", part),
+        ("cancel", {}),
+        ("complete", {"json": {"part_ids": ["part_1"]}}),
+    ):
         assert other.post(f"/uploads/{upload}/{path}", **options).status_code == 404
     assert mine.post(f"/uploads/{upload}/parts", **part).status_code == 200
     server.stop()
@@ -675,6 +680,52 @@ def test_a_bucket_that_cannot_be_used_is_told_at_once(
     settings = {**servers.blob_settings("s3"), **wrong}
     done = checked(settings, tmp_path)
     assert done.returncode == 1
-    told = "names no bucket" if settings["ADJUTANT_BLOBS"] == "s3://" else settings["ADJUTANT_BLOBS"]
+    told = (
+        "names no bucket" if settings["ADJUTANT_BLOBS"] == "s3://" else settings["ADJUTANT_BLOBS"]
+    )
     assert told in done.stderr
     assert settings["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
+
+
+class WriteOnly(BaseHTTPRequestHandler):
+    """A bucket that takes everything and lets nothing be read nor deleted."""
+
+    def do_PUT(self) -> None:  # noqa: N802 (http.server's name)
+        body = self.rfile.read(int(self.headers["content-length"]))
+        answer = httpx.put(self.server.bucket + self.path, content=body, headers=dict(self.headers))
+        self.send_response(answer.status_code)
+        self.send_header("etag", answer.headers.get("etag", ""))
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def refuse(self) -> None:
+        self.send_response(403)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    do_GET = do_DELETE = refuse  # noqa: N815
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.once
+def test_a_start_that_fails_leaves_nothing_in_the_bucket(servers: Any, db: str) -> None:
+    """What it wrote there, to see whether it can, is deleted by whoever starts next."""
+    server = servers.new(
+        db, settings={"ADJUTANT_RUNS_LEASE_SECONDS": "1", **servers.blob_settings("s3")}
+    )
+    server.stop()
+    settings = dict(server.settings)
+    bucket = HTTPServer(("127.0.0.1", 0), WriteOnly)
+    bucket.bucket = settings["AWS_ENDPOINT_URL"]
+    threading.Thread(target=bucket.serve_forever, daemon=True).start()
+    server.settings["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{bucket.server_port}"
+    with pytest.raises(AssertionError, match="instead of listening"):
+        server.start()
+    bucket.shutdown()
+    bucket.server_close()
+    assert len(servers.bytes_of(server)) == 1
+    server.settings = settings
+    server.start()
+    wait_for(lambda: servers.bytes_of(server), lambda left: not left, "the bucket to be empty")

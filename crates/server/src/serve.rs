@@ -19,6 +19,7 @@ use crate::clock::Clock;
 use crate::config::{CodeEngine, Config};
 use crate::fault::Result;
 use crate::files::Files;
+use crate::ids::hex;
 use crate::store::{FolderLock, Place, Project, Store};
 use crate::tools::code_interpreter::{CodeInterpreter, Setup};
 use crate::transfer::{Importer, Owner, Shelf, command};
@@ -66,9 +67,8 @@ async fn start(config: &Config) -> anyhow::Result<(App, Connections, FolderLock)
     if accepted == 0 && config.role.serves() {
         say("No keys are configured: every key is accepted, on this machine only.")?;
     }
-    let blobs = Blobs::open(config)?;
-    blobs.check().await?;
-    let app = App::new(config, store, blobs, upstreams)?;
+    let app = App::new(config, store, Blobs::open(config)?, upstreams)?;
+    app.files.check().await?;
     let named = matches!(config.code_interpreter.engine, CodeEngine::Native | CodeEngine::Wasm);
     if named && config.role.works() {
         app.code.prepare(&|progress| show(&progress, &shown)).await.context("Code cannot be run")?;
@@ -166,7 +166,7 @@ async fn check_blobs(config: &Config) -> anyhow::Result<()> {
         return say(&format!("Keeps the bytes of files in the folder `{}`{note}.", config.data.display()));
     }
     let blobs = Blobs::open(config)?;
-    blobs.check().await?;
+    blobs.check(&hex()).await?;
     say(&format!("Keeps the bytes of files in {}, which answers.", blobs.in_words()))
 }
 

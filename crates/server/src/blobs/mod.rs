@@ -23,7 +23,6 @@ pub use incoming::Incoming;
 pub use leave::Leave;
 
 use crate::config::{Config, aws_variables};
-use crate::ids::hex;
 
 /// What is read from a file at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -72,19 +71,19 @@ impl Blobs {
         }
     }
 
-    /// Writes something, reads it and deletes it again.
+    /// Writes something under a new key, reads it and deletes it again, whatever came of the reading.
     ///
     /// # Errors
     /// Where one of these is refused or not answered.
-    pub async fn check(&self) -> anyhow::Result<()> {
-        let key = hex();
+    pub async fn check(&self, key: &str) -> anyhow::Result<()> {
         let refused = |what: &str| format!("could not {what} in {}", self.in_words());
-        let mut incoming = self.write(&key);
+        let mut incoming = self.write(key);
         incoming.write(Bytes::from_static(b"Adjutant was here.")).await?;
         incoming.finish().await.with_context(|| refused("write a file"))?;
-        let read = self.read(&key).await.with_context(|| refused("read a file"))?;
-        ensure!(read.is_some(), "what was written in {} is not there", self.in_words());
-        self.delete(&key).await.with_context(|| refused("delete a file"))
+        let read = self.read(key).await.with_context(|| refused("read a file"));
+        self.delete(key).await.with_context(|| refused("delete a file"))?;
+        ensure!(read?.is_some(), "what was written in {} is not there", self.in_words());
+        Ok(())
     }
 
     /// Whether the store answers at all.
@@ -235,6 +234,7 @@ fn pieces(file: tokio::fs::File) -> Content {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::hex;
 
     async fn whole(blobs: &Blobs, key: &str) -> Option<Vec<u8>> {
         let content = blobs.read(key).await.unwrap()?;

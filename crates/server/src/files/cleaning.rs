@@ -3,11 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Files;
+use super::{DAY, Files};
 use crate::fault::Result;
-
-/// In milliseconds.
-const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 /// How often it is looked whether anything is due, when nobody says so.
 const LOOK: Duration = Duration::from_secs(1);

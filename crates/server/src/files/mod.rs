@@ -13,15 +13,19 @@ use adjutant_wire::files::{CreateFile, File};
 use adjutant_wire::id::Id;
 use adjutant_wire::runs::RunStatus;
 use adjutant_wire::{FileId, UnixSeconds};
+use anyhow::anyhow;
 use bytes::Bytes;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
 use crate::blobs::{self, Blobs, Content};
 use crate::clock::Clock;
-use crate::fault::Result;
+use crate::fault::{Fault, Result};
 use crate::ids::{fresh, hex};
 use crate::store::{Lease, Once, Project, Store};
+
+/// In milliseconds. So much later what no row ever held is deleted once more.
+const DAY: i64 = 24 * 60 * 60 * 1_000;
 
 /// What files need.
 pub struct Files {
@@ -57,6 +61,18 @@ impl Files {
     /// Files in this database and blob store. Nobody deletes what is due until [`Files::clean`] is called.
     pub fn new(store: Store, blobs: Blobs, clock: Arc<Clock>, lease: Duration) -> Arc<Self> {
         Arc::new(Self { store, blobs, clock, lease, due: Notify::new() })
+    }
+
+    /// Writes something, reads it and deletes it again. What cannot be deleted now, or is left by a process that dies
+    /// meanwhile, is deleted as whatever no row holds.
+    ///
+    /// # Errors
+    /// Where the blob store does not do one of these, or the database fails.
+    pub async fn check(&self) -> anyhow::Result<()> {
+        let incoming = self.receive().await.map_err(broken)?;
+        self.blobs.check(incoming.key()).await?;
+        let keys = [incoming.key().to_owned()];
+        self.store.forget_blobs(&keys, self.clock.milliseconds() + DAY).await.map_err(broken)
     }
 
     /// Begins to receive bytes.
@@ -119,12 +135,8 @@ impl Files {
             None => {
                 // Deleted since the row was read; else bytes are lost, which somebody should know.
                 self.store.read(project).await?.file(id, now).await?;
-                Err(anyhow::anyhow!(
-                    "the bytes of file `{}` are not in {}",
-                    id.as_str(),
-                    self.blobs.in_words()
-                )
-                .into())
+                Err(anyhow!("the bytes of file `{}` are not in {}", id.as_str(), self.blobs.in_words())
+                    .into())
             }
         }
     }
@@ -169,6 +181,10 @@ impl Files {
         });
         Claim { key, renewing: renewing.abort_handle() }
     }
+}
+
+fn broken(fault: Fault) -> anyhow::Error {
+    anyhow!("{fault}")
 }
 
 impl Drop for Claim {
