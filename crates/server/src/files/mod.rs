@@ -59,6 +59,11 @@ impl Files {
         Arc::new(Self { store, blobs, clock, lease, due: Notify::new() })
     }
 
+    /// The most that is in memory of bytes that are being received.
+    pub fn incoming_bytes(&self) -> usize {
+        self.blobs.incoming_bytes()
+    }
+
     /// Begins to receive bytes.
     ///
     /// # Errors
