@@ -417,8 +417,9 @@ def line_problems(line: object) -> list[str]:
 
 
 ERROR_KEYS = ["message", "type", "param", "code"]
-# SDKs ask again by themselves after 408, 409, 429 and faults: no refusal of ours is one of those.
-REFUSALS = {400, 401, 403, 404, 405, 413}
+# SDKs ask again by themselves after 408, 409, 429 and faults: no refusal is one of those unless that helps.
+REFUSALS = {400, 401, 403, 404, 405, 408, 413}
+CROWDED = 429
 FAULTS = {500, 503}
 CODE = re.compile(r"[a-z0-9_]+")
 
@@ -454,7 +455,8 @@ def _word_problems(error: Json) -> Iterable[str]:
 
 def _refusal_problems(status: int, error: Json) -> Iterable[str]:
     kind = "server_error" if status in FAULTS else "invalid_request_error"
-    if status not in REFUSALS | FAULTS:
+    kind = "requests" if status == CROWDED else kind
+    if status not in REFUSALS | FAULTS | {CROWDED}:
         yield f"refused with {status}"
     elif error["type"] != kind:
         yield f"an error of type {error['type']!r} with {status}"

@@ -25,10 +25,10 @@ TIMEOUT_SECONDS = 30.0
 class CheckedTransport(httpx.BaseTransport):
     """Passes bytes on as they come and lets the ledger look at them."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, **options: Any) -> None:
         self._ledger = ledger
         # Reading certificates takes longer than most tests, and nothing here is encrypted.
-        self._inner = httpx.HTTPTransport(verify=False)
+        self._inner = httpx.HTTPTransport(verify=False, **options)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         response = self._inner.handle_request(request)
@@ -109,10 +109,12 @@ def _head(request: httpx.Request, response: httpx.Response) -> tuple[str, str, i
     return request.method, path, response.status_code, response.headers.get("content-type", "")
 
 
-def http_client(base_url: str, ledger: Ledger, key: str = "anything") -> httpx.Client:
-    """A bare client, for requests that no SDK would make."""
+def http_client(
+    base_url: str, ledger: Ledger, key: str = "anything", **options: Any
+) -> httpx.Client:
+    """A bare client, for requests that no SDK would make. `options` are of its connections."""
     headers = {**BETA, "Authorization": f"Bearer {key}"}
-    transport = CheckedTransport(ledger)
+    transport = CheckedTransport(ledger, **options)
     return httpx.Client(
         base_url=base_url, transport=transport, headers=headers, timeout=TIMEOUT_SECONDS
     )

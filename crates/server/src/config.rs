@@ -15,6 +15,9 @@ const DEFAULTS: &str = include_str!("../../../config.default.toml");
 /// No process can have more files open than that on Linux unless somebody raised its limit of limits.
 const MOST_CONNECTIONS: u32 = 1 << 20;
 
+/// What one file takes that comes in, wherever it is kept, with room to spare.
+const LEAST_BODY_BYTES: usize = 16 << 20;
+
 /// All settings. What each means stands in `config.default.toml`, from which the defaults are read.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,6 +106,10 @@ pub struct ConnectionsConfig {
     pub head_bytes: usize,
     pub head_fields: usize,
     pub idle_seconds: u64,
+    pub requests_at_once: u32,
+    pub body_bytes_at_once: usize,
+    pub body_seconds: u64,
+    pub unread_seconds: u64,
 }
 
 /// The code interpreter.
@@ -255,6 +262,8 @@ pub struct EmbeddingsConfig {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "config.default.toml documents them")]
 pub struct RunsConfig {
+    pub at_once: u32,
+    pub waiting: u32,
     pub expires_seconds: i64,
     pub busy_threads: Busy,
     pub image_bytes: i64,
@@ -337,6 +346,14 @@ impl Config {
         ensure!(self.connections.idle_seconds > 0, "connections.idle_seconds must be more than 0");
         ensure!(self.connections.head_bytes >= 1024, "connections.head_bytes must be at least 1024");
         ensure!(self.connections.head_fields >= 16, "connections.head_fields must be at least 16");
+        ensure!(self.connections.requests_at_once > 0, "connections.requests_at_once must be more than 0");
+        ensure!(self.connections.body_seconds > 0, "connections.body_seconds must be more than 0");
+        ensure!(self.connections.unread_seconds > 0, "connections.unread_seconds must be more than 0");
+        ensure!(
+            self.connections.body_bytes_at_once >= self.request_bytes.max(LEAST_BODY_BYTES),
+            "connections.body_bytes_at_once must be at least request_bytes, and {LEAST_BODY_BYTES}"
+        );
+        ensure!(self.runs.at_once > 0, "runs.at_once must be more than 0");
         Ok(())
     }
 

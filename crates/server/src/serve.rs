@@ -2,6 +2,7 @@
 
 mod connections;
 mod stop;
+mod unread;
 
 use std::io::Write;
 use std::path::Path;
@@ -36,9 +37,15 @@ const BETWEEN_CLEANINGS: Duration = Duration::from_secs(15 * 60);
 ///
 /// # Errors
 /// Where a setting, the database, a model's server or the address cannot be used; in words, with the remedy.
-pub async fn serve(config: Config) -> anyhow::Result<()> {
+pub async fn serve(mut config: Config) -> anyhow::Result<()> {
     use_ring()?;
-    open_many_files();
+    let files = open_many_files();
+    // The others are for clients.
+    let runs = u32::try_from(files / 2).unwrap_or(u32::MAX).max(1);
+    if runs < config.runs.at_once {
+        tracing::info!("at most {runs} runs are worked on at once: {files} files may be open (`ulimit -n`)");
+        config.runs.at_once = runs;
+    }
     let mut asked = Asked::listen().context("the signals that ask to stop cannot be heard")?;
     tokio::select! {
         started = start(&config) => {
@@ -254,12 +261,16 @@ fn place(config: &Config) -> Place {
 }
 
 /// A stream takes two connections, a client's and a model's server's, and each is an open file. Many systems
-/// allow a process 1,024 of them unless it asks for more.
-fn open_many_files() {
+/// allow a process 1,024 of them unless it asks for more. Answers how many there may be.
+fn open_many_files() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
-    if let Err(error) = setrlimit(Resource::Nofile, raised) {
-        tracing::warn!("the limit of open files stays at {:?}: {error}", limit.current);
+    match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => limit.maximum.unwrap_or(u64::MAX),
+        Err(error) => {
+            tracing::warn!("the limit of open files stays at {:?}: {error}", limit.current);
+            limit.current.unwrap_or(u64::MAX)
+        }
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Error {
     pub code: Option<&'static str>,
     /// Whether the body says message and code once more under `detail`, as recorded of files.
     pub has_detail: bool,
+    /// After how many seconds the same request may well be taken: the header `retry-after`.
+    pub retry_after: Option<u32>,
 }
 
 /// The `type` of an error body.
@@ -30,8 +32,8 @@ pub struct Error {
 pub enum Kind {
     /// The request is at fault.
     InvalidRequest,
-    /// Too much was asked in too short a time.
-    RateLimit,
+    /// Too many requests: OpenAI names here what there is too much of, `requests` or `tokens`.
+    Requests,
     /// The server is at fault.
     Server,
 }
@@ -40,7 +42,7 @@ impl Kind {
     fn as_str(self) -> &'static str {
         match self {
             Self::InvalidRequest => "invalid_request_error",
-            Self::RateLimit => "rate_limit_error",
+            Self::Requests => "requests",
             Self::Server => "server_error",
         }
     }
@@ -56,6 +58,7 @@ impl Error {
             param: None,
             code: None,
             has_detail: false,
+            retry_after: None,
         }
     }
 
@@ -172,9 +175,41 @@ impl Error {
         }
     }
 
-    /// The server has taken on as much as it can.
+    /// A body that came too slowly, or not to its end in time.
+    pub fn slow_body(seconds: u64) -> Self {
+        Self {
+            status: 408,
+            code: Some("request_timeout"),
+            ..Self::invalid(format!(
+                "The request's body came too slowly: we waited {seconds} seconds in all for more of it."
+            ))
+        }
+    }
+
+    /// The server has taken on as much as it can for the moment.
     pub fn overloaded(message: impl Into<String>) -> Self {
-        Self { status: 503, kind: Kind::Server, code: Some("server_overloaded"), ..Self::invalid(message) }
+        Self {
+            status: 503,
+            kind: Kind::Server,
+            code: Some("server_overloaded"),
+            retry_after: Some(1),
+            ..Self::invalid(message)
+        }
+    }
+
+    /// More runs wait to be worked on than may.
+    pub fn too_many_runs(waiting: u32) -> Self {
+        Self {
+            status: 429,
+            kind: Kind::Requests,
+            code: Some("rate_limit_exceeded"),
+            // Runs take seconds, so a place is hardly free earlier.
+            retry_after: Some(5),
+            ..Self::invalid(format!(
+                "Rate limit reached for runs: {waiting} of this project wait to be worked on already. Please try \
+                 again later."
+            ))
+        }
     }
 
     /// A fault of ours. The message names the request, by which the log tells the reason.

@@ -103,12 +103,20 @@ impl Blobs {
 
     /// Begins to write under a new key.
     pub fn write(&self, key: &str) -> Incoming {
-        let chunk_bytes = match &self.place {
+        Incoming::new(Arc::clone(&self.store), self.path(key), self.chunk_bytes())
+    }
+
+    /// The most that is in memory of a blob that is being written, in bytes.
+    pub fn incoming_bytes(&self) -> usize {
+        2 * self.chunk_bytes()
+    }
+
+    fn chunk_bytes(&self) -> usize {
+        match &self.place {
             Place::Folder(_) => 1 << 20,
             // The least that S3 takes as a part, of which it takes 10,000.
             Place::Bucket(..) => 5 << 20,
-        };
-        Incoming::new(Arc::clone(&self.store), self.path(key), chunk_bytes)
+        }
     }
 
     /// What is under a key; `None` where nothing is.

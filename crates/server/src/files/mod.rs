@@ -75,6 +75,11 @@ impl Files {
         self.store.forget_blobs(&keys, self.clock.milliseconds() + DAY).await.map_err(broken)
     }
 
+    /// The most that is in memory of bytes that are being received.
+    pub fn incoming_bytes(&self) -> usize {
+        self.blobs.incoming_bytes()
+    }
+
     /// Begins to receive bytes.
     ///
     /// # Errors

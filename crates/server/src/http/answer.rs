@@ -2,14 +2,17 @@
 
 use adjutant_wire as wire;
 use axum::body::Body;
-use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER};
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
+use rand::RngExt;
 use serde::Serialize;
 
 use super::frame::POLL_AFTER;
 use crate::fault::Fault;
 use crate::ids::hex;
+
+const RETRY_AFTER_MILLISECONDS: HeaderName = HeaderName::from_static("retry-after-ms");
 
 /// An object as an answer of status 200. SDKs hand back plain text without the content type.
 pub(super) fn json<T: Serialize>(status: StatusCode, object: &T) -> Response<Body> {
@@ -61,7 +64,15 @@ impl IntoResponse for Fault {
 }
 
 fn refused(error: &wire::Error) -> Response<Body> {
-    json(StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), error)
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = json(status, error);
+    if let Some(seconds) = error.retry_after {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        // SDKs prefer this one. Those who were refused together do not come back together.
+        let milliseconds = seconds.saturating_mul(rand::rng().random_range(1_000..2_000));
+        response.headers_mut().insert(RETRY_AFTER_MILLISECONDS, HeaderValue::from(milliseconds));
+    }
+    response
 }
 
 /// Whoever asks again may be answered: SDKs do so by themselves.
@@ -71,7 +82,6 @@ fn unavailable(error: &anyhow::Error) -> Response<Body> {
     let mut response = refused(&wire::Error::overloaded(
         "The database does not answer just now, or was too busy with other requests. Send the request again.",
     ));
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
     response.extensions_mut().insert(id);
     response
 }

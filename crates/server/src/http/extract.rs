@@ -8,17 +8,19 @@ use adjutant_wire::shape::{Request as Checked, split_key};
 use adjutant_wire::{AssistantId, FileId, ThreadId, UploadId, VectorStoreId};
 use axum::body::{Body, Bytes};
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
-use axum::http::header::{AUTHORIZATION, HeaderMap};
+use axum::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use axum::http::request::Parts;
 use axum::http::{Response, StatusCode};
 use axum::response::IntoResponse;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::admission::Place;
 use super::answer;
 use crate::app::App;
 use crate::config::Busy;
 use crate::fault::Fault;
+use crate::runs::Turn;
 use crate::store::{Once, Project};
 
 impl FromRequestParts<App> for App {
@@ -60,25 +62,44 @@ pub(super) fn bearer(headers: &HeaderMap) -> &str {
 }
 
 /// What is to become of this request if a run is at work on its thread: as its header says, else as configured.
-pub(super) struct OnBusyThread(pub(super) Busy);
+pub(super) struct OnBusyThread {
+    busy: Busy,
+    place: Place,
+}
+
+impl OnBusyThread {
+    /// Waits until no run is at work on the thread, as far as was said.
+    pub(super) async fn await_turn(
+        &self,
+        app: &App,
+        project: &Project,
+        thread: &ThreadId,
+    ) -> Result<Turn, Fault> {
+        self.place.beside(app.engine.await_turn(project, thread, self.busy)).await
+    }
+}
 
 impl FromRequestParts<App> for OnBusyThread {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
-        let Some(word) = parts.headers.get("adjutant-busy-thread") else { return Ok(Self(app.busy_threads)) };
-        match word.as_bytes() {
-            b"reject" => Ok(Self(Busy::Reject)),
-            b"queue" => Ok(Self(Busy::Queue)),
-            b"interrupt" => Ok(Self(Busy::Interrupt)),
-            _ => Err(wire::Error::parameter(
-                "Adjutant-Busy-Thread",
-                "invalid_value",
-                "Invalid value of the header 'Adjutant-Busy-Thread'. Supported values are: 'reject', 'queue', and \
-                 'interrupt'.",
-            )
-            .into()),
-        }
+        let place = Place::from_request_parts(parts, app).await?;
+        let busy = match parts.headers.get("adjutant-busy-thread").map(HeaderValue::as_bytes) {
+            None => app.busy_threads,
+            Some(b"reject") => Busy::Reject,
+            Some(b"queue") => Busy::Queue,
+            Some(b"interrupt") => Busy::Interrupt,
+            Some(_) => {
+                return Err(wire::Error::parameter(
+                    "Adjutant-Busy-Thread",
+                    "invalid_value",
+                    "Invalid value of the header 'Adjutant-Busy-Thread'. Supported values are: 'reject', 'queue', and \
+                     'interrupt'.",
+                )
+                .into());
+            }
+        };
+        Ok(Self { busy, place })
     }
 }
 

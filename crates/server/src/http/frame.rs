@@ -2,10 +2,11 @@
 //! of ours from reaching anybody else.
 
 use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant_wire as wire;
-use axum::body::{Body, to_bytes};
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::header::{
     CONNECTION, CONTENT_LENGTH, HOST, HeaderName, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS,
@@ -14,11 +15,15 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, Response};
 use axum::middleware::Next;
 use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures_util::StreamExt;
 use tokio::time::Instant;
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
+use super::admission::{Admission, Memory};
 use super::answer::RequestId;
 use super::extract::bearer;
+use super::pace::Paced;
 use crate::app::App;
 use crate::fault::{Fault, Result};
 
@@ -73,35 +78,92 @@ fn refuse_long_head(app: &App, request: &Request) -> wire::Result<()> {
     Ok(())
 }
 
+/// What lets requests in.
+#[derive(Clone)]
+pub(super) struct Door {
+    app: App,
+    admission: Arc<Admission>,
+}
+
+impl Door {
+    pub(super) fn new(app: App) -> Self {
+        let admission = Arc::new(Admission::new(&app.connections));
+        Self { app, admission }
+    }
+
+    fn paced(&self, body: Body) -> Paced {
+        Paced::new(body, Duration::from_secs(self.app.connections.body_seconds))
+    }
+
+    fn slow_body(&self) -> wire::Error {
+        wire::Error::slow_body(self.app.connections.body_seconds)
+    }
+
+    /// A body as it is in memory from now on, and leave to keep it there.
+    async fn read(&self, body: Body) -> wire::Result<(Bytes, Memory)> {
+        let (mut body, mut memory) = (self.paced(body), self.admission.memory());
+        let (late, mut read) = (body.late(), Vec::new());
+        while let Some(piece) = body.next().await {
+            let piece = piece.map_err(|_| match late.is_true() {
+                true => self.slow_body(),
+                false => wire::Error::invalid("The request's body could not be read to its end."),
+            })?;
+            // Copied, since each piece would keep alive what it was read with.
+            memory.extend(&mut read, &piece, self.app.request_bytes).await?;
+        }
+        Ok((read.into(), memory))
+    }
+}
+
 /// Reads the whole body before anything is decided, so that a connection can serve the next request whatever
 /// the answer to this one is. Whoever has no key, or too much to say, is not read: their connection is closed.
-pub(super) async fn read_body(State(app): State<App>, request: Request, next: Next) -> Response<Body> {
-    if let Err(error) = admit(&app, request.headers()) {
+/// The place that the request is then handled at is free again when its answer begins.
+pub(super) async fn read_body(State(door): State<Door>, request: Request, next: Next) -> Response<Body> {
+    let app = &door.app;
+    if let Err(error) = admit(app, request.headers()) {
         return last_answer(error);
     }
     let announced = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: usize| length > app.request_bytes) {
         return last_answer(wire::Error::too_large(app.request_bytes));
     }
-    let (parts, body) = request.into_parts();
-    match to_bytes(body, app.request_bytes).await {
-        Ok(bytes) => next.run(Request::from_parts(parts, Body::from(bytes))).await,
-        // What was not announced as too long turned out to be, or the client went away.
-        Err(_) => last_answer(wire::Error::too_large(app.request_bytes)),
-    }
+    let (mut parts, body) = request.into_parts();
+    let (body, _memory) = match door.read(body).await {
+        Ok(read) => read,
+        Err(error) => return last_answer(error),
+    };
+    let place = match door.admission.place().await {
+        Ok(place) => place,
+        Err(error) => return Fault::Refused(error).into_response(),
+    };
+    parts.extensions.insert(place.clone());
+    let response = next.run(Request::from_parts(parts, Body::from(body))).await;
+    place.leave();
+    response
 }
 
 /// Lets in who may come, and leaves the body to the handler, which reads it piece by piece: to its end, or until it
-/// refuses it. Then the connection is closed. What only reads has no body that a handler would look at.
-pub(super) async fn leave_body(app: State<App>, request: Request, next: Next) -> Response<Body> {
+/// refuses it. Then the connection is closed. What only reads has no body that a handler would look at. How long it
+/// takes is up to the client, so it takes memory in place of a place.
+pub(super) async fn leave_body(door: State<Door>, request: Request, next: Next) -> Response<Body> {
     if request.method() == Method::GET {
-        return read_body(app, request, next).await;
+        return read_body(door, request, next).await;
     }
-    let State(app) = app;
-    if let Err(error) = admit(&app, request.headers()) {
+    let State(door) = door;
+    if let Err(error) = admit(&door.app, request.headers()) {
         return last_answer(error);
     }
-    let mut response = next.run(request).await;
+    let mut memory = door.admission.memory();
+    if let Err(error) = memory.take(door.app.files.incoming_bytes()).await {
+        return last_answer(error);
+    }
+    let (parts, body) = request.into_parts();
+    let body = door.paced(body);
+    let late = body.late();
+    let mut response = next.run(Request::from_parts(parts, Body::from_stream(body))).await;
+    if late.is_true() {
+        return last_answer(door.slow_body());
+    }
     if !response.status().is_success() {
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }

@@ -13,11 +13,11 @@ use crate::store::Once;
 pub(super) async fn create(
     app: App,
     once: Once,
-    OnBusyThread(busy): OnBusyThread,
+    busy: OnBusyThread,
     Path(thread): Path<ThreadId>,
     Json(new): Json<CreateMessage>,
 ) -> Result<Json<Message>> {
-    let _turn = app.engine.await_turn(&once.project, &thread, busy).await?;
+    let _turn = busy.await_turn(&app, &once.project, &thread).await?;
     Ok(Json(app.engine.add_message(&once, &thread, new).await?))
 }
 

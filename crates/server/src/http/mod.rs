@@ -1,5 +1,6 @@
 //! The API over HTTP. Every route stands in [`router`].
 
+mod admission;
 mod answer;
 mod assistants;
 mod extract;
@@ -11,6 +12,7 @@ mod health;
 mod messages;
 mod models;
 mod once;
+mod pace;
 mod playground;
 mod runs;
 mod steps;
@@ -23,7 +25,7 @@ mod vector_stores;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::{CONNECTION, HeaderValue, RETRY_AFTER};
+use axum::http::header::{CONNECTION, HeaderValue};
 use axum::http::{Method, Uri};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
@@ -119,7 +121,8 @@ pub fn router(app: App) -> Router {
         .route("/uploads/{upload_id}/complete", post(uploads::complete))
         .route("/uploads/{upload_id}/cancel", post(uploads::cancel));
     let api = assistants_api.merge(models_api).merge(vector_stores_api).merge(files_api);
-    let (streamed, with_playground) = (streamed(&app), app.playground);
+    let door = frame::Door::new(app.clone());
+    let (streamed, with_playground) = (streamed(&app, &door), app.playground);
     let all = Router::new()
         .nest("/v1", api.clone())
         // Azure's clients say so, with and without a version in the path.
@@ -127,7 +130,7 @@ pub fn router(app: App) -> Router {
         .nest("/openai", api)
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(app.clone(), frame::read_body))
+        .layer(from_fn_with_state(door, frame::read_body))
         .nest("/v1", streamed.clone())
         .nest("/openai/v1", streamed.clone())
         .nest("/openai", streamed)
@@ -153,7 +156,6 @@ pub fn crowded_router(app: App) -> Router {
     let come_again = || async {
         let error = wire::Error::overloaded("Too many connections are open. Try again in a moment.");
         let mut response: Response = Fault::Refused(error).into_response();
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
         response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         response
     };
@@ -172,7 +174,7 @@ fn framed(routes: Router<App>, app: App) -> Router {
 }
 
 /// Routes whose bodies are longer than what is read before anything is decided.
-fn streamed(app: &App) -> Router<App> {
+fn streamed(app: &App, door: &frame::Door) -> Router<App> {
     let mut streamed = Router::new()
         .route("/files", post(files::create).get(files::list))
         .route("/uploads/{upload_id}/parts", post(uploads::add_part));
@@ -182,7 +184,7 @@ fn streamed(app: &App) -> Router<App> {
     }
     streamed
         .method_not_allowed_fallback(unknown_method)
-        .layer(from_fn_with_state(app.clone(), frame::leave_body))
+        .layer(from_fn_with_state(door.clone(), frame::leave_body))
 }
 
 async fn unknown_path(method: Method, uri: Uri) -> Fault {

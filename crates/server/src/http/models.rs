@@ -16,6 +16,7 @@ use base64::engine::general_purpose::STANDARD;
 use futures_util::stream;
 use serde_json::Value;
 
+use super::admission::Place;
 use super::extract::{Caller, Json, ModelName, Path, Query, body};
 use crate::app::App;
 use crate::fault::{Fault, Result};
@@ -35,22 +36,32 @@ pub(super) async fn delete(app: App, _: Caller, Path(name): Path<ModelName>) -> 
     Err(wire::Error::undeletable_model(&model.id).into())
 }
 
-pub(super) async fn chat_completions(app: App, _: Caller, request: Request) -> Result<Response<Body>> {
+pub(super) async fn chat_completions(
+    app: App,
+    _: Caller,
+    place: Place,
+    request: Request,
+) -> Result<Response<Body>> {
     let body = body(request, &app).await?;
-    pass_on(&app, "/chat/completions", body).await
+    pass_on(&app, &place, "/chat/completions", body).await
 }
 
-pub(super) async fn embeddings(app: App, _: Caller, request: Request) -> Result<Response<Body>> {
+pub(super) async fn embeddings(
+    app: App,
+    _: Caller,
+    place: Place,
+    request: Request,
+) -> Result<Response<Body>> {
     let body = body(request, &app).await?;
     let model = body.get("model").and_then(Value::as_str);
     if let Some(model) = model
         && app.upstreams.embeds_for(model).await
     {
         let request = CreateEmbedding::read(body)?;
-        let made = app.upstreams.create_embeddings(&request).await?;
+        let made = place.beside(app.upstreams.create_embeddings(&request)).await?;
         return Ok(Json(as_embeddings(made, request.encoding_format)).into_response());
     }
-    pass_on(&app, "/embeddings", body).await
+    pass_on(&app, &place, "/embeddings", body).await
 }
 
 fn as_embeddings(made: ClientEmbeddings, format: EncodingFormat) -> Embeddings {
@@ -83,9 +94,9 @@ fn refuse_without_model(body: &Value) -> wire::Result<()> {
     Err(wire::Error::parameter("model", "missing_required_parameter", message))
 }
 
-async fn pass_on(app: &App, path: &str, body: Value) -> Result<Response<Body>> {
+async fn pass_on(app: &App, place: &Place, path: &str, body: Value) -> Result<Response<Body>> {
     refuse_without_model(&body)?;
-    let mut passed = app.upstreams.pass_on(path, body).await?;
+    let mut passed = place.beside(app.upstreams.pass_on(path, body)).await?;
     let mut response = Response::builder().status(passed.status());
     for name in ["content-type", "retry-after", "x-should-retry"] {
         if let Some(value) = passed.header(name) {

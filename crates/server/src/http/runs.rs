@@ -21,14 +21,14 @@ use crate::store::{Once, Project};
 pub(super) async fn create(
     app: App,
     once: Once,
-    OnBusyThread(busy): OnBusyThread,
+    busy: OnBusyThread,
     events: Events,
     Query(include): Query<IncludeInRun>,
     Path(thread): Path<ThreadId>,
     Json(mut new): Json<CreateRun>,
 ) -> Result<Response<Body>> {
     new.include = include;
-    let _turn = app.engine.await_turn(&once.project, &thread, busy).await?;
+    let _turn = busy.await_turn(&app, &once.project, &thread).await?;
     let followed = events.take_over(&mut new.stream);
     let started = app.engine.create(&once, &thread, new).await?;
     if followed {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Response;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::stream;
 
 use crate::runs::Stream;
@@ -14,16 +14,13 @@ use crate::runs::Stream;
 /// Python, once it knows the id of an event, takes that for one without data, and fails to read it.
 const KEEPALIVE: &[u8] = b": keep-alive\n";
 
-/// Pieces that wait together leave together, up to this much.
-const PIECE_BYTES: usize = 64 << 10;
-
 /// The answer that streams these events.
 pub(super) fn answer(events: Stream, keepalive: Duration) -> Response<Body> {
     let pieces = stream::unfold(events, move |mut events| async move {
-        let piece = match tokio::time::timeout(keepalive, events.recv()).await {
+        let piece = match tokio::time::timeout(keepalive, events.next()).await {
             Err(_) => Bytes::from_static(KEEPALIVE),
             Ok(None) => return None,
-            Ok(Some(first)) => with_waiting(first, &mut events),
+            Ok(Some(piece)) => piece,
         };
         Some((Ok::<_, std::convert::Infallible>(piece), events))
     });
@@ -34,17 +31,4 @@ pub(super) fn answer(events: Stream, keepalive: Duration) -> Response<Body> {
     // Asks nginx not to hold events back.
     headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
     response
-}
-
-fn with_waiting(first: Bytes, events: &mut Stream) -> Bytes {
-    let Ok(second) = events.try_recv() else { return first };
-    let mut piece = BytesMut::from(first);
-    piece.extend_from_slice(&second);
-    while piece.len() < PIECE_BYTES {
-        match events.try_recv() {
-            Ok(more) => piece.extend_from_slice(&more),
-            Err(_) => break,
-        }
-    }
-    piece.freeze()
 }

@@ -11,12 +11,12 @@ use adjutant_wire::runs::{RunStatus, Usage};
 use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
-use bytes::Bytes;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::executor::Work;
 use super::machine::{self, End};
+use super::pipe::{Inlet, pipe};
 use super::replay::{Known, Telling, Told, tell, tell_interruption, tell_thread};
 use super::{Engine, Stream};
 use crate::fault::{Fault, Result};
@@ -33,9 +33,6 @@ const FOLLOWED: Duration = Duration::from_secs(15);
 
 /// How long the database may be away before a stream ends.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Pieces on their way to one client; a slower one holds up its own stream alone.
-const PIECES_WAITING: usize = 16;
 
 /// What a worker shows of its run to those who follow it.
 #[derive(Debug, Default)]
@@ -134,15 +131,26 @@ impl Engine {
             Begin::After(id) => Told::after(id)?,
         };
         self.store.read(project).await?.run(thread, run).await?;
-        let (to, stream) = mpsc::channel(PIECES_WAITING);
+        let (to, stream) = pipe();
+        to.push(opening);
+        self.follow_into(to, (project, thread, run), told, telling);
+        Ok(stream)
+    }
+
+    /// Tells of a run, in a task of its own, what its client has not been told yet.
+    pub(super) fn follow_into(
+        self: &Arc<Self>,
+        to: Inlet,
+        (project, thread, run): (&Project, &ThreadId, &RunId),
+        told: Told,
+        telling: Telling,
+    ) {
         let (engine, project, thread, run) = (Arc::clone(self), project.clone(), thread.clone(), run.clone());
         tokio::spawn(async move {
-            if let Err(fault) = engine.tell_all((&project, &thread, &run), told, telling, opening, &to).await
-            {
+            if let Err(fault) = engine.tell_all((&project, &thread, &run), told, telling, &to).await {
                 tracing::warn!(run.id = %run, "a stream of run `{run}` ended early: {fault}");
             }
         });
-        Ok(stream)
     }
 
     /// The id of the event with which a run that waits for its client said so; `None` where it does not wait.
@@ -166,8 +174,7 @@ impl Engine {
         (project, thread, run): (&Project, &ThreadId, &RunId),
         mut told: Told,
         telling: Telling,
-        mut frames: Vec<u8>,
-        to: &mpsc::Sender<Bytes>,
+        to: &Inlet,
     ) -> Result<()> {
         let mut follower: Option<Follower> = None;
         let watch = self.watched.watch(run);
@@ -176,6 +183,17 @@ impl Engine {
         let mut before: Option<Known> = None;
         let mut ending = self.ending.subscribe();
         loop {
+            if to.is_full() {
+                // Nothing is shown to a client that is behind. Once it has read, it is told everything at once.
+                follower = None;
+                tokio::select! {
+                    () = to.room() => {}
+                    _ = ending.wait_for(|ending| *ending) => {
+                        tell_that_it_ends(&told, (thread, run), telling, to);
+                        return Ok(());
+                    }
+                }
+            }
             let live = self.live(run);
             // A run that goes on after it waited has another worker.
             if live.as_ref().map(Arc::as_ptr) != follower.as_ref().map(|follower| Arc::as_ptr(&follower.0)) {
@@ -199,9 +217,11 @@ impl Engine {
                 known => known?,
             };
             away = None;
+            let mut frames = Vec::new();
             let over = tell(&known, before.as_ref(), &mut told, telling, &mut frames);
             before = Some(known);
-            if !frames.is_empty() && to.send(std::mem::take(&mut frames).into()).await.is_err() || over {
+            to.push(frames);
+            if over {
                 return Ok(());
             }
             if follower.is_none() && said.is_none_or(|said| said.elapsed() >= SAID_AGAIN) {
@@ -217,14 +237,14 @@ impl Engine {
             let is_ending = tokio::select! {
                 () = change => false,
                 () = tokio::time::sleep(LOOK) => false,
+                () = to.left() => false,
                 _ = ending.wait_for(|ending| *ending) => true,
             };
             if is_ending {
-                tell_interruption(&told, &interrupted(thread, run), telling, &mut frames);
-                let _ = to.send(frames.into()).await;
+                tell_that_it_ends(&told, (thread, run), telling, to);
                 return Ok(());
             }
-            if to.is_closed() {
+            if to.is_left() {
                 return Ok(());
             }
         }
@@ -288,6 +308,12 @@ pub(super) fn interrupted(thread: &ThreadId, run: &RunId) -> wire::Error {
          /v1/threads/{thread}/runs/{run}/stream to hear its events."
     );
     wire::Error { kind: wire::error::Kind::Server, ..wire::Error::invalid(message) }
+}
+
+fn tell_that_it_ends(told: &Told, (thread, run): (&ThreadId, &RunId), telling: Telling, to: &Inlet) {
+    let mut frames = Vec::new();
+    tell_interruption(told, &interrupted(thread, run), telling, &mut frames);
+    to.push(frames);
 }
 
 fn is_open(step: &Step) -> bool {

@@ -10,6 +10,7 @@ use tokio::sync::{Notify, watch};
 
 use super::follow::Live;
 use super::listener::Listener;
+use super::worker::Room;
 use super::{Engine, executor};
 use crate::store::{Claimed, Hearing, Lease, News, Project};
 
@@ -106,18 +107,25 @@ impl Engine {
     }
 
     /// Works on a run in a task of its own.
-    pub(super) fn spawn(self: &Arc<Self>, claimed: Claimed, listener: Listener) {
-        self.spawn_shown(claimed, listener, Arc::default());
+    pub(super) fn spawn(self: &Arc<Self>, claimed: Claimed, room: Room, listener: Listener) {
+        self.spawn_shown(claimed, Some(room), listener, Arc::default());
     }
 
-    /// Works on a run that was due, whoever created it, and whoever follows it.
-    pub(super) fn take_up(self: &Arc<Self>, claimed: Claimed) {
+    /// Works on a run that was due, whoever created it, and whoever follows it. One that only has to be ended takes no
+    /// room.
+    pub(super) fn take_up(self: &Arc<Self>, claimed: Claimed, room: Option<Room>) {
         let live = Arc::<Live>::default();
         live.follow_from_elsewhere();
-        self.spawn_shown(claimed, Listener::default(), live);
+        self.spawn_shown(claimed, room, Listener::default(), live);
     }
 
-    fn spawn_shown(self: &Arc<Self>, claimed: Claimed, listener: Listener, live: Arc<Live>) {
+    fn spawn_shown(
+        self: &Arc<Self>,
+        claimed: Claimed,
+        room: Option<Room>,
+        listener: Listener,
+        live: Arc<Live>,
+    ) {
         let (tell, changed) = watch::channel(());
         let key = at_work_key(&claimed.lease);
         self.worked_lately.store(true, Ordering::Relaxed);
@@ -128,6 +136,7 @@ impl Engine {
             Box::pin(executor::execute(Arc::clone(&engine), claimed, listener, changed, live)).await;
             engine.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             engine.ended.notify_waiters();
+            engine.leave(room);
         });
     }
 

@@ -16,6 +16,7 @@ mod listener;
 mod logs;
 mod machine;
 mod outputs;
+mod pipe;
 mod prompt;
 mod replay;
 mod requests;
@@ -37,8 +38,7 @@ use adjutant_wire::runs::{CreateRun, RequiredAction, Run, RunStatus, SubmitToolO
 use adjutant_wire::threads::{CreateThread, Thread};
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
 use anyhow::{Context, anyhow};
-use bytes::Bytes;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Clock;
 use crate::config::RunsConfig;
@@ -49,10 +49,12 @@ use crate::search::{Search, resources};
 use crate::store::{News, Once, POSITIONS_A_RUN, Project, Store, ThreadLock, Writing};
 use crate::tools::code_interpreter::CodeInterpreter;
 use crate::upstream::Upstreams;
+pub use busy::Turn;
 pub use follow::Begin;
 use hearing::{AtWork, Watchers};
 use listener::Listener;
 use outputs::{fill_in, not_waiting, refuse_wrong_set};
+pub use pipe::Stream;
 pub use replay::Telling;
 use replay::Told;
 
@@ -84,12 +86,13 @@ pub struct Engine {
     ended: Notify,
     /// Whether runs that are created or answered here are worked on here. Else they wait for another process.
     takes_runs: AtomicBool,
+    /// Room for the runs that may be worked on here at once.
+    rooms: Arc<Semaphore>,
+    /// Whether runs wait because there was no room: those that come are behind them.
+    crowded: AtomicBool,
     /// Turns true when the process is about to end, and with it every stream.
     ending: watch::Sender<bool>,
 }
-
-/// What a client that asked for a stream gets in place of an object: frames of server-sent events.
-pub type Stream = mpsc::Receiver<Bytes>;
 
 /// A run as it is answered at once, and its stream where one was asked for.
 pub struct Started {
@@ -113,6 +116,7 @@ impl Engine {
         settings: RunsConfig,
     ) -> Arc<Self> {
         let hearing = store.hear();
+        let rooms = usize::try_from(settings.at_once).unwrap_or(Semaphore::MAX_PERMITS);
         let engine = Arc::new(Self {
             store,
             files,
@@ -130,6 +134,8 @@ impl Engine {
             doubtful: Notify::new(),
             ended: Notify::new(),
             takes_runs: AtomicBool::new(true),
+            rooms: Arc::new(Semaphore::new(rooms)),
+            crowded: AtomicBool::new(false),
             ending: watch::Sender::new(false),
         });
         tokio::spawn(Arc::clone(&engine).hear(hearing));
@@ -140,7 +146,7 @@ impl Engine {
     ///
     /// # Errors
     /// 404 for a missing thread or assistant; 400 where the thread has a live run, or there is nothing to
-    /// answer.
+    /// answer; 429 where there is no room, and too many wait.
     pub async fn create(self: &Arc<Self>, once: &Once, thread: &ThreadId, new: CreateRun) -> Result<Started> {
         self.refuse_unknown_model(&once.project, &new).await?;
         let mut tx = self.store.write_once(once).await?;
@@ -196,22 +202,23 @@ impl Engine {
             return Err(nothing_to_answer().into());
         }
         let mut claimed = None;
-        if self.has_room() {
+        if let Some(room) = self.room_for_another() {
             // Claimed and started as it is created: nobody else needs to look for it, and it costs no second
             // commit. The client sees the states in their order all the same.
             let mut run = queued.clone();
             machine::start(&mut run, now).map_err(anyhow::Error::from)?;
-            claimed = Some(tx.add_run(lock, &run, &self.owner, self.lease_end()).await?);
+            claimed = Some((tx.add_run(lock, &run, &self.owner, self.lease_end()).await?, room));
         } else {
+            tx.refuse_beyond(self.settings.waiting, self.clock.milliseconds()).await?;
             tx.add_queued_run(lock, &queued, self.clock.milliseconds()).await?;
         }
         if include.model_requests {
-            tx.keep_model_requests(&queued, claimed.as_mut()).await?;
+            tx.keep_model_requests(&queued, claimed.as_mut().map(|(claimed, _)| claimed)).await?;
         }
         tx.remember(once, &queued).await?;
         tx.commit().await?;
         self.search.wake();
-        let Some(claimed) = claimed else {
+        let Some((claimed, room)) = claimed else {
             let begin = thread.as_ref().map_or(Begin::Run, Begin::Thread);
             let stream = self.left_to_others(&once.project, &queued, begin, streamed, include.shown).await?;
             return Ok(Started { thread, run: queued, stream });
@@ -223,7 +230,7 @@ impl Engine {
         listener.emit(&Event::RunCreated(&queued));
         listener.emit(&Event::Run(&queued));
         listener.emit(&Event::Run(&claimed.run));
-        self.spawn(claimed, listener);
+        self.spawn(claimed, room, listener);
         Ok(Started { thread, run: queued, stream })
     }
 
@@ -295,14 +302,14 @@ impl Engine {
         fill_in(&mut step, new.tool_outputs, now);
         tx.update_step(&step).await?;
         machine::resume(&mut queued).map_err(anyhow::Error::from)?;
-        if !self.has_room() {
+        let Some(room) = self.room_for_another() else {
             tx.requeue_run(&queued, self.clock.milliseconds()).await?;
             tx.remember(once, &queued).await?;
             tx.commit().await?;
             let begin = Begin::After(&waited);
             let stream = self.left_to_others(&once.project, &queued, begin, new.stream, new.include).await?;
             return Ok(Started { thread: None, run: queued, stream });
-        }
+        };
         let mut run = queued.clone();
         machine::start(&mut run, now).map_err(anyhow::Error::from)?;
         let claimed = tx.resume_run(&run, &self.owner, self.lease_end()).await?;
@@ -312,7 +319,7 @@ impl Engine {
         listener.emit(&Event::Step(&step));
         listener.emit(&Event::Run(&queued));
         listener.emit(&Event::Run(&run));
-        self.spawn(claimed, listener);
+        self.spawn(claimed, room, listener);
         Ok(Started { thread: None, run: queued, stream })
     }
 

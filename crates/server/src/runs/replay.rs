@@ -62,6 +62,29 @@ struct ToldPart {
     output_bytes: usize,
 }
 
+impl ToldPart {
+    /// A part of a message, all that there is of it.
+    fn of_content(part: &Content) -> Self {
+        match part {
+            Content::Text { text } => {
+                Self { bytes: text.value.len(), annotations: text.annotations.len(), ..Self::default() }
+            }
+            Content::Refusal { refusal } => Self { bytes: refusal.len(), ..Self::default() },
+            Content::ImageFile { .. } | Content::ImageUrl { .. } => Self::default(),
+        }
+    }
+
+    /// A call that has not been run, all that there is of it.
+    fn of_call(call: &ToolCall) -> Self {
+        let bytes = match &call.tool {
+            CalledTool::Function { function } => function.arguments.len(),
+            CalledTool::FileSearch { .. } => 0,
+            CalledTool::CodeInterpreter { code_interpreter } => code_interpreter.input.len(),
+        };
+        Self { bytes, ..Self::default() }
+    }
+}
+
 /// The stages of a step.
 mod stage {
     pub(super) const CREATED: u8 = 0;
@@ -79,6 +102,20 @@ impl Told {
     /// The id of the event that a run waits for its client, after so many steps.
     pub(super) fn waiting(steps: usize) -> String {
         format!("{steps}.{}", stage::WAITING)
+    }
+
+    /// All of these steps, which have ended, and what there is of the one that is open.
+    pub(super) fn so_far(steps: &[Step], open: Option<&Work>) -> Self {
+        let next = Self { step: steps.len() + 1, ..Self::default() };
+        let Some(open) = open else { return next };
+        let parts = match (&open.message, &open.step.step_details) {
+            (Some(message), _) => message.content.iter().map(ToldPart::of_content).collect(),
+            (None, StepDetails::ToolCalls { tool_calls }) => {
+                tool_calls.iter().map(ToldPart::of_call).collect()
+            }
+            (None, StepDetails::MessageCreation { .. }) => Vec::new(),
+        };
+        Self { stage: stage::GROWING, id: Some(open.step.id.clone()), parts, ..next }
     }
 
     /// Where a stream goes on after the event of this id.

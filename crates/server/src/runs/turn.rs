@@ -20,6 +20,7 @@ use super::history::IMAGE_TOKENS;
 use super::images::Images;
 use super::machine::{self, End};
 use super::prompt::{self, Room};
+use super::replay::{Telling, Told};
 use super::storing::Change;
 use super::tokens;
 use crate::ids::fresh;
@@ -112,12 +113,30 @@ impl Executor {
         while let Some(deltas) = self.listen(turn, &mut answer).await? {
             for delta in deltas {
                 self.take(turn, delta).await?;
+                if self.listener.has_much() {
+                    self.tell_client().await;
+                }
             }
-            self.listener.flush().await;
+            self.tell_client().await;
             self.live.show(self.open.as_ref());
             self.checkpoint(turn).await?;
         }
         Ok(())
+    }
+
+    /// Tells the client what was said. One that is behind is told the rest by a follower, which reads it from the store
+    /// as fast as its client reads.
+    async fn tell_client(&mut self) {
+        self.listener.flush().await;
+        // What is done and not stored has not been told yet.
+        if !self.done.is_empty() {
+            return;
+        }
+        let Some((to, include)) = self.listener.give_away_slow() else { return };
+        tracing::debug!(run.id = %self.run.id, "the client of run `{}` reads too slowly: it is told from the store", self.run.id);
+        let told = Told::so_far(&self.steps, self.open.as_ref());
+        let run = (self.lease.project(), &self.run.thread_id, &self.run.id);
+        self.engine.follow_into(to, run, told, Telling { include, ids: false });
     }
 
     async fn prompt(&mut self, sources: &Sources) -> Result<Prompt, Stop> {

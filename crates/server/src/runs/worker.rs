@@ -10,6 +10,7 @@ use adjutant_wire::RunId;
 use adjutant_wire::id::Id;
 use adjutant_wire::runs::Run;
 use adjutant_wire::steps::Include;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Begin, Engine, Stream, Telling};
 use crate::fault::Result;
@@ -21,6 +22,9 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs of dead processes are taken up this many at a time, so that a restart is no stampede.
 const TAKEN_AT_ONCE: usize = 64;
+
+/// Room for one run at work.
+pub(super) struct Room(#[expect(dead_code, reason = "it is kept")] OwnedSemaphorePermit);
 
 impl Engine {
     /// Works until the process ends. `alone` says that no other process uses the database, so that what is
@@ -54,14 +58,21 @@ impl Engine {
 
     async fn take_due(self: &Arc<Self>) -> Result<()> {
         for _ in 0..TAKEN_AT_ONCE {
-            if !self.has_room() {
+            if !self.takes_runs.load(Ordering::Acquire) {
                 return Ok(());
             }
-            let claimed =
-                self.store.claim_due(&self.owner, self.clock.milliseconds(), self.lease_end()).await?;
-            let Some(claimed) = claimed else { return Ok(()) };
+            let room = self.room();
+            let now = self.clock.milliseconds();
+            // Without room, those that only have to be ended: they are being cancelled, or have expired.
+            let expired = now.saturating_sub(self.settings.expires_seconds.saturating_mul(1_000));
+            let since = if room.is_some() { now } else { expired };
+            let claimed = self.store.claim_due(&self.owner, now, self.lease_end(), since).await?;
+            let Some(claimed) = claimed else {
+                self.crowded.store(room.is_none(), Ordering::Release);
+                return Ok(());
+            };
             tracing::debug!(run.id = %claimed.run.id, "claimed run `{}`", claimed.run.id);
-            self.take_up(claimed);
+            self.take_up(claimed, room);
         }
         self.due.notify_one();
         Ok(())
@@ -126,9 +137,25 @@ impl Engine {
         }
     }
 
-    /// Whether one more run can be worked on here.
-    pub(super) fn has_room(&self) -> bool {
-        self.takes_runs.load(Ordering::Acquire)
+    /// Room for one more run to be worked on here.
+    fn room(&self) -> Option<Room> {
+        if !self.takes_runs.load(Ordering::Acquire) {
+            return None;
+        }
+        Arc::clone(&self.rooms).try_acquire_owned().ok().map(Room)
+    }
+
+    /// Room for a run that is created or answered here, unless others wait for it.
+    pub(super) fn room_for_another(&self) -> Option<Room> {
+        if self.crowded.load(Ordering::Acquire) { None } else { self.room() }
+    }
+
+    /// A run has ended here: those that wait are looked for.
+    pub(super) fn leave(&self, room: Option<Room>) {
+        drop(room);
+        if self.crowded.load(Ordering::Acquire) {
+            self.due.notify_one();
+        }
     }
 
     /// Takes up no more runs. Those at work go on; what is created or answered from now on waits for another
@@ -137,7 +164,7 @@ impl Engine {
         self.takes_runs.store(false, Ordering::Release);
     }
 
-    /// A run that waits for another process, and its stream where its client wants one.
+    /// A run that waits for another process, or for room here, and its stream where its client wants one.
     pub(super) async fn left_to_others(
         self: &Arc<Self>,
         project: &Project,
@@ -146,6 +173,9 @@ impl Engine {
         streamed: bool,
         include: Include,
     ) -> Result<Option<Stream>> {
+        if self.takes_runs.load(Ordering::Acquire) {
+            self.crowded.store(true, Ordering::Release);
+        }
         self.due.notify_one();
         if !streamed {
             return Ok(None);

@@ -18,6 +18,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 use tower::ServiceExt;
 
+use super::unread::Unread;
 use crate::config::ConnectionsConfig;
 
 /// Connections beyond those that may be open, to be told so. More than these wait to be accepted.
@@ -25,6 +26,9 @@ const TURNED_AWAY_AT_ONCE: usize = 64;
 
 /// Once the process is about to stop, a first request that has begun to come may take so long.
 const LAST_HEAD: Duration = Duration::from_secs(1);
+
+/// The most of a request, and of an answer, that hyper keeps for a connection.
+const BUFFER_BYTES: usize = 64 << 10;
 
 /// After a failure that is not a client's, such as too many open files, there is no use in trying again at once.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -144,7 +148,10 @@ async fn converse(
         .header_read_timeout(Duration::from_secs(limits.idle_seconds))
         // Up to twice the limits, our own answer says what is wrong; beyond, a bare 431 does.
         .max_headers(limits.head_fields.saturating_mul(2))
-        .max_header_size(limits.head_bytes.saturating_mul(2));
+        .max_header_size(limits.head_bytes.saturating_mul(2))
+        // What is read at once, and what waits to be written: a head must fit.
+        .max_buf_size(BUFFER_BYTES.max(limits.head_bytes.saturating_mul(2)));
+    let stream = Unread::new(stream, Duration::from_secs(limits.unread_seconds));
     let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
     let mut first_head = pin!(sleep(Duration::from_secs(limits.head_seconds)));
     let (mut waits_for_first, mut stays) = (true, true);

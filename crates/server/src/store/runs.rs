@@ -77,17 +77,21 @@ pub struct Renewed {
 
 impl Store {
     /// Claims the run that has been due the longest, if any, for the process `owner` until `until`
-    /// (milliseconds since 1970). Of several processes that try at once, one succeeds.
+    /// (milliseconds since 1970). Of several processes that try at once, one succeeds. One that is not being cancelled
+    /// is claimed only where it has been due since `since` or longer.
     ///
     /// # Errors
     /// Where the database fails, or a stored run cannot be read.
-    pub async fn claim_due(&self, owner: &str, now: i64, until: i64) -> Result<Option<Claimed>> {
+    pub async fn claim_due(&self, owner: &str, now: i64, until: i64, since: i64) -> Result<Option<Claimed>> {
         // Looked at first, so that an idle process begins no transaction.
-        let due: Option<(i64,)> =
-            sqlx::query_as("select due_at from runs where live = 1 and due_at <= $1 order by due_at limit 1")
-                .bind(now)
-                .fetch_optional(&self.reads)
-                .await?;
+        let due: Option<(i64,)> = sqlx::query_as(
+            "select due_at from runs where live = 1 and due_at <= $1 and (due_at <= $2 or status = 'cancelling') \
+             order by due_at limit 1",
+        )
+        .bind(now)
+        .bind(since)
+        .fetch_optional(&self.reads)
+        .await?;
         if due.is_none() {
             return Ok(None);
         }
@@ -96,7 +100,8 @@ impl Store {
         let sql = format!(
             "update runs set lease_owner = $1, lease_token = lease_token + 1, due_at = $2 \
              where live = 1 and due_at <= $3 and id = \
-             (select id from runs where live = 1 and due_at <= $3 order by due_at limit 1{}) \
+             (select id from runs where live = 1 and due_at <= $3 and (due_at <= $4 or status = 'cancelling') \
+             order by due_at limit 1{}) \
              returning project, object, position, lease_token, keeps_requests",
             open.skip_locked()
         );
@@ -104,6 +109,7 @@ impl Store {
             .bind(owner.to_owned())
             .bind(until)
             .bind(now)
+            .bind(since)
             .fetch_optional(open.connection())
             .await?;
         open.commit().await?;
@@ -215,6 +221,26 @@ impl Writing {
     pub async fn add_queued_run(&mut self, lock: &mut ThreadLock, run: &Run, due_at: i64) -> Result<()> {
         self.insert_run(lock, run, due_at, ("", 0)).await?;
         self.announce(News::RunDue);
+        Ok(())
+    }
+
+    /// Refuses another run while `most` of the project's runs wait for a worker.
+    ///
+    /// # Errors
+    /// The 429.
+    pub async fn refuse_beyond(&mut self, most: u32, now: i64) -> Result<()> {
+        // What a worker has is due when its lease ends, so what is due already waits.
+        let (waiting,): (i64,) = sqlx::query_as(
+            "select count(*) from (select 1 from runs where live = 1 and due_at <= $1 and project = $2 limit $3) as due",
+        )
+        .bind(now)
+        .bind(self.project())
+        .bind(i64::from(most))
+        .fetch_one(self.connection())
+        .await?;
+        if waiting >= i64::from(most) {
+            return Err(adjutant_wire::Error::too_many_runs(most).into());
+        }
         Ok(())
     }
 
