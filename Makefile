@@ -4,7 +4,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVER := $(TARGET)/release/adjutant
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit conformance chaos playground bench bench-search bench-code bench-scale clean
+.PHONY: help run test lint unit conformance chaos playground bench bench-search bench-code bench-scale soak clean
 
 # The Playground's page, and what it is built from.
 PAGE := playground/dist/index.html
@@ -92,6 +92,11 @@ bench-scale: ## Measure what runs cost PostgreSQL, and how many it takes (option
 	@scripts/need rust compiler python
 	@cargo build --release --locked --package adjutant
 	@bench/scale/run $(SERVER) $(ARGS)
+
+soak: ## Hold 9,500 idle streams open on one server: memory for each, keep-alives, and how fast others are answered
+	@scripts/need rust compiler
+	@cargo build --release --locked --package adjutant --package adjutant-bench
+	@$(TARGET)/release/adjutant-bench --only streams --streams 9500 $(ARGS)
 
 clean: ## Remove what was built (never the data folder)
 	cargo clean

@@ -141,6 +141,10 @@ fn command(program: &PathBuf, options: &Options, upstream: SocketAddr, data: &Pa
         command.args(["--database-url", url]);
     }
     command.args(&options.server_arguments).env("ADJUTANT_API_KEYS", KEY);
+    // Open streams are waited for until they have heard that the server is alive. Opening thousands may take longer than
+    // a model may be silent.
+    command.env("ADJUTANT_RUNS_KEEPALIVE_SECONDS", "3").env("ADJUTANT_RUNS_EXPIRES_SECONDS", "3600");
+    command.env("ADJUTANT_UPSTREAM_IDLE_SECONDS", "3600");
     command
 }
 

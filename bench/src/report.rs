@@ -175,6 +175,15 @@ fn memory(outcome: &Outcome) -> Result<String> {
         writeln!(text, "  {:<34}{:>7.1} KiB", "for each open stream", streams.each() as f64 / 1024.0)?;
     }
     writeln!(text, "  {:<34}{:>7} of one core", "processor while idle", percent(outcome.idle_share))?;
+    if let Some(streams) = &outcome.streams {
+        writeln!(text, "\n{:<36}{:>10}{:>10}", "An ordinary request", "p50", "p99")?;
+        for (name, times) in
+            [("before", &streams.answered_before), ("with them open", &streams.answered_open)]
+        {
+            let (p50, p99) = (milliseconds(percentile(times, 0.5)), milliseconds(percentile(times, 0.99)));
+            writeln!(text, "  {name:<34}{p50:>7.2} ms{p99:>7.2} ms")?;
+        }
+    }
     Ok(text)
 }
 

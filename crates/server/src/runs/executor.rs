@@ -113,20 +113,21 @@ impl Executor {
     async fn work(&mut self, position: i64) -> Result<()> {
         // A new run has no steps to be read, unless a worker before this one has made some.
         if self.lease.token() > 1 {
-            self.load(position).await?;
+            Box::pin(self.load(position)).await?;
         }
         let mut away: Option<Patience> = None;
         loop {
             let next = machine::next(&self.run, &self.steps, self.engine.clock.seconds());
+            // Each in a place of its own: a run that waits for its model holds what that takes, and not the most of all.
             let outcome = match next {
-                Next::Start => self.start().await,
-                Next::AskModel => self.ask_model().await,
-                Next::RunTools => self.run_tools().await,
-                Next::WaitForClient(calls) => match self.park(calls).await {
+                Next::Start => Box::pin(self.start()).await,
+                Next::AskModel => Box::pin(self.ask_model()).await,
+                Next::RunTools => Box::pin(self.run_tools()).await,
+                Next::WaitForClient(calls) => match Box::pin(self.park(calls)).await {
                     Ok(()) => return Ok(()),
                     Err(stop) => Err(stop),
                 },
-                Next::Finish(end) => match self.finish(end).await {
+                Next::Finish(end) => match Box::pin(self.finish(end)).await {
                     Ok(()) => return Ok(()),
                     Err(stop) => Err(stop),
                 },
@@ -136,7 +137,7 @@ impl Executor {
                     away = None;
                     continue;
                 }
-                Err(Stop::End(end)) => match self.finish(end).await {
+                Err(Stop::End(end)) => match Box::pin(self.finish(end)).await {
                     Ok(()) => return Ok(()),
                     Err(stop) => stop,
                 },
@@ -144,7 +145,7 @@ impl Executor {
             };
             match stop {
                 Stop::Changed => {
-                    if !self.look_again().await? {
+                    if !Box::pin(self.look_again()).await? {
                         return Ok(());
                     }
                 }

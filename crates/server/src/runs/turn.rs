@@ -74,7 +74,7 @@ impl Executor {
     /// Gives the model its turn.
     pub(super) async fn ask_model(&mut self) -> Result<(), Stop> {
         let sources = Sources::of(&self.steps);
-        let Prompt { request, emulated } = self.prompt(&sources).await?;
+        let Prompt { request, emulated } = Box::pin(self.prompt(&sources)).await?;
         let question = question(&request.messages).to_owned();
         let mut turn = Turn {
             held: String::new(),
@@ -98,7 +98,7 @@ impl Executor {
         // However it ends: what was held back as the beginning of a mark was said.
         self.say_rest(&mut turn);
         heard?;
-        self.end_turn(turn).await
+        Box::pin(self.end_turn(turn)).await
     }
 
     fn writes_json(&self) -> bool {
@@ -107,9 +107,10 @@ impl Executor {
 
     async fn hear(&mut self, turn: &mut Turn, request: ChatRequest) -> Result<(), Stop> {
         let engine = Arc::clone(&self.engine);
-        let outgoing = self.unless_stopped(engine.upstreams.outgoing(request)).await??;
-        self.keep_request(&outgoing).await?;
-        let mut answer = self.unless_stopped(outgoing.send()).await??;
+        // What is over before the answer comes is not kept while it is waited for.
+        let outgoing = Box::pin(self.unless_stopped(engine.upstreams.outgoing(request))).await??;
+        Box::pin(self.keep_request(&outgoing)).await?;
+        let mut answer = Box::pin(self.unless_stopped(outgoing.send())).await??;
         while let Some(deltas) = self.listen(turn, &mut answer).await? {
             for delta in deltas {
                 self.take(turn, delta).await?;
@@ -119,7 +120,7 @@ impl Executor {
             }
             self.tell_client().await;
             self.live.show(self.open.as_ref());
-            self.checkpoint(turn).await?;
+            Box::pin(self.checkpoint(turn)).await?;
         }
         Ok(())
     }
@@ -178,7 +179,7 @@ impl Executor {
                 () = tokio::time::sleep(time_left) => return Err(Stop::End(End::Expired)),
                 () = self.live.attached() => self.live.show(self.open.as_ref()),
                 () = tokio::time::sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.checkpoint(turn).await?;
+                    Box::pin(self.checkpoint(turn)).await?;
                 }
                 deltas = answer.next() => return Ok(deltas?),
             }
@@ -190,7 +191,7 @@ impl Executor {
             ChatDelta::Text(text) => self.take_text(turn, text).await,
             ChatDelta::Refusal(text) => self.take_refusal(turn, &text).await,
             ChatDelta::ToolCall { index, name, arguments, id: _ } => {
-                self.take_call(turn, index, name, &arguments).await
+                Box::pin(self.take_call(turn, index, name, &arguments)).await
             }
             ChatDelta::Finish(finish) => {
                 turn.finish = Some(finish);
@@ -211,7 +212,7 @@ impl Executor {
                 Ok(())
             }
             None => {
-                self.open_message(turn).await?;
+                Box::pin(self.open_message(turn)).await?;
                 let text = std::mem::take(&mut turn.held) + &text;
                 self.say(turn, &text);
                 Ok(())
@@ -231,7 +232,7 @@ impl Executor {
     async fn take_refusal(&mut self, turn: &mut Turn, text: &str) -> Result<(), Stop> {
         turn.estimate.completion_tokens += tokens::estimate(text);
         if self.open.is_none() {
-            self.open_message(turn).await?;
+            Box::pin(self.open_message(turn)).await?;
         }
         self.say_rest(turn);
         let Some(Work { message: Some(message), .. }) = &mut self.open else { return Ok(()) };
@@ -413,7 +414,7 @@ impl Executor {
     async fn end_turn(&mut self, mut turn: Turn) -> Result<(), Stop> {
         let usage = self.turn_usage(&turn);
         if self.open.is_none() {
-            self.open_message(&mut turn).await?;
+            Box::pin(self.open_message(&mut turn)).await?;
             let held = std::mem::take(&mut turn.held);
             self.say(&mut turn, &held);
         }
