@@ -19,6 +19,7 @@ use super::hosted::or_none;
 use super::links::{self, Link};
 use super::storing::Change;
 use super::turn::FOLLOWED_CHECKPOINT;
+use crate::crash_point;
 use crate::fault::{Fault, Result};
 use crate::tools::code_interpreter::{Given, InputFile, Linkable, Place, Program, plain_name};
 use crate::tools::hosted::HostedTool;
@@ -101,6 +102,7 @@ impl Executor {
         let Some(call) = pending_program(step, index) else { return Ok(()) };
         // A worker before this one may have stored what it gave then.
         call.outputs.clear();
+        crash_point::reach("before a program");
         let program: Program = self.engine.code.start(place.clone(), call.input.clone());
         let mut stored_at = Instant::now();
         let mut grew = false;
@@ -122,6 +124,7 @@ impl Executor {
                 self.live.show(Some(&Work { step: step.clone(), message: None }));
             }
         }
+        crash_point::reach("after a program");
         if let Some(call) = pending_program(step, index) {
             call.pending = false;
         }
@@ -131,6 +134,7 @@ impl Executor {
     /// Adds what a program gave to its call, and tells the client.
     async fn take_outputs(&mut self, step: &mut Step, index: usize, given: Vec<Given>) -> Result<(), Stop> {
         for given in given {
+            crash_point::reach("after an output of a program");
             let output = self.output(given).await?;
             let Some(call) = pending_program(step, index) else { return Ok(()) };
             let at = add(&mut call.outputs, &output);
@@ -194,6 +198,7 @@ impl Executor {
         let engine = std::sync::Arc::clone(&self.engine);
         let most = RUN_BYTES.saturating_sub(self.kept.bytes);
         let (lease, thread) = (self.lease.clone(), self.run.thread_id.clone());
+        crash_point::reach("before a file is taken from a session");
         let kept = engine.code.keep_file(&lease, &thread, path, most);
         let file = match self.unless_stopped(kept).await?? {
             Linkable::File(file) => Some(file),

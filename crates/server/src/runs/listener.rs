@@ -8,6 +8,8 @@ use adjutant_wire::steps::Include;
 use bytes::Bytes;
 use tokio::sync::mpsc;
 
+use crate::crash_point;
+
 /// Pieces on their way to one client. A client that reads more slowly holds the run back, and with it the
 /// model's server, rather than filling the memory.
 const PIECES_WAITING: usize = 64;
@@ -48,9 +50,11 @@ impl Listener {
         if self.frames.is_empty() {
             return;
         }
+        crash_point::reach("before events are sent");
         let piece = Bytes::from(std::mem::take(&mut self.frames));
         if to.send_timeout(piece, READER_PATIENCE).await.is_err() {
             self.to = None;
         }
+        crash_point::reach("after events were sent");
     }
 }

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, watch};
 use super::arguments::without_fence;
 use super::rooms::{Open, Refusal};
 use super::{CodeInterpreter, InputFile, Place};
+use crate::crash_point;
 use crate::fault::Fault;
 use crate::store::Project;
 
@@ -67,7 +68,9 @@ impl Program {
         loop {
             let (given, ended) = {
                 let mut state = self.0.state();
-                (std::mem::take(&mut state.given), state.ended)
+                let most =
+                    if crash_point::are_counted() { state.given.len().min(1) } else { state.given.len() };
+                (state.given.drain(..most).collect::<Vec<_>>(), state.ended)
             };
             if !given.is_empty() {
                 return Some(given);
