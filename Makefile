@@ -71,7 +71,7 @@ conformance: $(PAGE) ## Run the official SDKs, recorded traffic and a browser ag
 crash-points: ## Have a server die at every commit and outside call of a run, one after the other (options: ARGS="-k function")
 	@scripts/need rust compiler python walls
 	cargo build --locked --package adjutant --package s3-for-tests --features adjutant/wasm
-	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) conformance/run --sdk new tests/test_crash_points.py $(ARGS)
+	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) ADJUTANT_TEST_CRASH_POINTS=all conformance/run --sdk new tests/test_crash_points.py $(ARGS)
 
 chaos: ## Break three copies, their database and bucket under load, and look for what was lost (options: ARGS="--seed 7")
 	@scripts/need rust compiler python

@@ -112,10 +112,12 @@ class World:
         """Starts the server again, once it is dead, after as long as its leases last."""
         self.server.wait_until_ended()
         self.points.stop()
-        if self._database:
+        if self.database_url:
             # Time itself would do the same.
-            postgres.execute(self._database, "update runs set due_at = 0 where lease_owner <> ''")
-            postgres.execute(self._database, "update loose_blobs set due_at = 0")
+            postgres.execute(
+                self.database_url, "update runs set due_at = 0 where lease_owner <> ''"
+            )
+            postgres.execute(self.database_url, "update loose_blobs set due_at = 0")
         self.server.start()
 
     def rows(self) -> dict[str, int]:
@@ -136,19 +138,20 @@ class World:
 
     def select(self, statement: str) -> list[Json]:
         """What is in the database, read past the server."""
-        if self._database:
-            return postgres.query(self._database, statement)
+        if self.database_url:
+            return postgres.query(self.database_url, statement)
         path = self.server.data / "adjutant.db"
         with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
             database.row_factory = sqlite3.Row
             return [dict(row) for row in database.execute(statement)]
 
     @property
-    def _database(self) -> str | None:
+    def database_url(self) -> str | None:
+        """The PostgreSQL, if it is one."""
         return None if self.server.place[0] == "--data" else self.server.database_url
 
     def _tables(self) -> list[str]:
-        if self._database:
+        if self.database_url:
             names = "select tablename as name from pg_tables where schemaname = 'public'"
         else:
             names = (

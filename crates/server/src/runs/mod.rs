@@ -19,6 +19,7 @@ mod outputs;
 mod prompt;
 mod replay;
 mod requests;
+mod session;
 mod storing;
 mod tokens;
 mod turn;

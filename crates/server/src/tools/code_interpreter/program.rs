@@ -21,6 +21,12 @@ use crate::store::Project;
 const IMAGES: usize = 20;
 const IMAGE_BYTES: u64 = 16 << 20;
 
+/// How the output of a program begins whose session is not that of the programs before it.
+pub const NEW_SESSION: &str = "[The session before was lost, ";
+
+/// How the output of a program ends with which its session was lost.
+pub const SESSION_LOST: &str = "[The session is lost: ";
+
 /// What a program gives, in order.
 #[derive(Debug, PartialEq)]
 pub enum Given {
@@ -126,8 +132,9 @@ async fn run(tool: &CodeInterpreter, place: &Place, code: &str, shared: &Shared)
         room = open(tool, place) => room?,
     };
     if room.is_mistaken(place.goes_on) {
-        let note = "[The session before was lost, with its variables and the files that it wrote. This is a new one.]\n";
-        shared.give(Given::Text(note.to_owned()));
+        let note =
+            format!("{NEW_SESSION}with its variables and the files that it wrote. This is a new one.]\n");
+        shared.give(Given::Text(note));
     }
     remove_files(place, &mut room).await?;
     put_files(tool, place, &mut room, shared).await?;
@@ -170,7 +177,7 @@ async fn open(tool: &CodeInterpreter, place: &Place) -> Result<Open, String> {
 
 fn lost_in_words(Lost(why): &Lost) -> String {
     format!(
-        "[The session is lost: {why}. Its variables and the files that it wrote are gone. The next call begins a new \
+        "{SESSION_LOST}{why}. Its variables and the files that it wrote are gone. The next call begins a new \
          one, with the user's files.]"
     )
 }
