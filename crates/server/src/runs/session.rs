@@ -91,3 +91,48 @@ fn told(outputs: &[CodeInterpreterOutput]) -> Vec<Option<&str>> {
     });
     told.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// A step with a program, which has printed this; one that was not run has printed nothing.
+    fn step(input: &str, logs: &str) -> Step {
+        let outputs = if logs.is_empty() { json!([]) } else { json!([{"type": "logs", "logs": logs}]) };
+        serde_json::from_value(json!({
+            "id": "step_1", "object": "thread.run.step", "created_at": 0, "run_id": "run_1", "assistant_id": "asst_1",
+            "thread_id": "thread_1", "type": "tool_calls", "status": "completed", "cancelled_at": null,
+            "completed_at": null, "expires_at": null, "failed_at": null, "last_error": null, "usage": null,
+            "step_details": {"type": "tool_calls", "tool_calls": [{"id": "call_1", "type": "code_interpreter",
+                "code_interpreter": {"input": input, "outputs": outputs}}]}
+        }))
+        .unwrap()
+    }
+
+    fn run_again(steps: &[Step]) -> Vec<String> {
+        to_run_again(steps).into_iter().map(|call| call.input).collect()
+    }
+
+    #[test]
+    fn what_made_the_session_is_run_again() {
+        assert_eq!(run_again(&[]), [""; 0]);
+        assert_eq!(run_again(&[step("a", "1"), step("b", "")]), ["a", "b"]);
+        let lost = format!("2\n{SESSION_LOST}it took too much memory.]");
+        assert_eq!(run_again(&[step("a", "1"), step("b", &lost), step("c", "3")]), ["c"]);
+        assert_eq!(run_again(&[step("a", "1"), step("b", &lost)]), [""; 0]);
+        let begun = format!("{NEW_SESSION}with it all.]\n2");
+        assert_eq!(run_again(&[step("a", "1"), step("b", &begun), step("c", "3")]), ["b", "c"]);
+    }
+
+    #[test]
+    fn figures_are_alike_whatever_their_files() {
+        let image = |file_id: &str| CodeInterpreterOutput::Image {
+            image: OutputImage { file_id: file_id.to_owned() },
+        };
+        let logs = |logs: &str| CodeInterpreterOutput::Logs { logs: logs.to_owned() };
+        assert_eq!(told(&[logs("1"), image("file-1")]), told(&[logs("1"), image("")]));
+        assert_ne!(told(&[logs("1"), image("file-1")]), told(&[image(""), logs("1")]));
+        assert_ne!(told(&[logs("1")]), told(&[logs("2")]));
+    }
+}
