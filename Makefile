@@ -4,7 +4,8 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 SERVER := $(TARGET)/release/adjutant
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint unit conformance chaos playground bench bench-search bench-code bench-scale soak clean
+.PHONY: help run test lint unit conformance crash-points chaos playground bench bench-search bench-code bench-scale \
+	soak clean
 
 # The Playground's page, and what it is built from.
 PAGE := playground/dist/index.html
@@ -67,6 +68,11 @@ conformance: $(PAGE) ## Run the official SDKs, recorded traffic and a browser ag
 	@scripts/need rust compiler python walls node chromium
 	cargo build --locked --package adjutant --package s3-for-tests --features adjutant/wasm
 	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) conformance/run $(ARGS)
+
+crash-points: ## Have a server die at every commit and outside call of a run, one after the other (options: ARGS="-k function")
+	@scripts/need rust compiler python walls
+	cargo build --locked --package adjutant --package s3-for-tests --features adjutant/wasm
+	ADJUTANT_BIN=$(abspath $(TARGET)/debug/adjutant) ADJUTANT_TEST_CRASH_POINTS=all conformance/run --sdk new tests/test_crash_points.py $(ARGS)
 
 chaos: ## Break three copies, their database and bucket under load, and look for what was lost (options: ARGS="--seed 7")
 	@scripts/need rust compiler python

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -360,24 +360,48 @@ def test_a_run_survives_what_its_code_does(
     assert second == "2\n"
 
 
-def test_a_server_that_was_killed_begins_a_new_session_and_says_so(
-    code_settings: dict[str, str], servers: Any, db: str, connect: Connect
-) -> None:
-    settings = {**code_settings, "ADJUTANT_RUNS_LEASE_SECONDS": "2"}
-    server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
-    story = connect(server)
+def killed_amid_a_run(
+    story: Story, server: Adjutant, connect: Connect, first: str, then: str
+) -> list[tuple[str, str]]:
+    """The programs of a run whose server is killed between the two, with their logs."""
     assistant = story.assistant(tools=TOOLS)
-    gate = story.model.calls(TOOL, program("x = 1")).hold()
-    story.model.calls(TOOL, program("x")).then_calls(TOOL, program("x")).then_says("Gone.")
+    story.model.calls(TOOL, program(first))
+    gate = story.model.hold()
+    # What was asked before the kill is asked again.
+    for _ in range(2):
+        story.model.calls(TOOL, program(then))
+    story.model.says("Done.")
     run = story.run(story.thread("Go."), assistant)
     story.model.wait_for_requests(2)
     server.kill()
     server.start()
     gate.open()
     story = connect(server)
-    run = story.wait(run)
-    logs = [logs for _, logs in executed(story, run)]
-    assert any("The session before was lost" in text for text in logs)
+    return executed(story, story.wait(run, "completed"))
+
+
+@pytest.fixture
+def mortal(code_settings: dict[str, str], servers: Any, db: str) -> Iterator[Adjutant]:
+    """A server of the test's own, to be killed."""
+    settings = {**code_settings, "ADJUTANT_RUNS_LEASE_SECONDS": "2"}
+    server = servers.new(db, settings=settings, start_seconds=INSTALLING_SECONDS)
+    yield server
+    server.stop()
+
+
+def test_a_run_whose_server_was_killed_finds_its_session_as_it_was(
+    mortal: Adjutant, connect: Connect
+) -> None:
+    _, (_, logs) = killed_amid_a_run(connect(mortal), mortal, connect, "x = 1", "x")
+    assert logs == "1\n"
+
+
+def test_where_a_program_gives_something_else_when_it_is_run_again_the_model_is_told(
+    mortal: Adjutant, connect: Connect
+) -> None:
+    chance = "import os; os.urandom(8).hex()"
+    _, (_, logs) = killed_amid_a_run(connect(mortal), mortal, connect, chance, "2")
+    assert logs.startswith("[The session before was lost, ") and logs.endswith("\n2\n")
 
 
 def test_a_thread_whose_session_ended_between_runs_is_told_so_once(

@@ -5,6 +5,7 @@ pub mod backup;
 pub mod blobs;
 pub mod clock;
 pub mod config;
+pub mod crash_point;
 pub mod fault;
 pub mod files;
 pub mod health;

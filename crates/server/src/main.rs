@@ -3,12 +3,12 @@
 #[cfg(feature = "wasm")]
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use adjutant::config::{Config, Overrides};
-use adjutant::{search, serve};
+use adjutant::config::{Config, Overrides, variable};
+use adjutant::{crash_point, search, serve};
 use clap::{Args, Parser, Subcommand};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
@@ -185,6 +185,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve(settings) => {
             let config = settings.load()?;
             start_log(&config.log)?;
+            if let Some(folder) = variable("ADJUTANT_CRASH_POINTS") {
+                crash_point::count_in(Path::new(&folder));
+            }
             let served = runtime.block_on(serve::serve(config));
             // What still computes is not waited for: nobody is there any more to be told.
             runtime.shutdown_timeout(Duration::from_secs(1));

@@ -7,6 +7,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayloadMut, WriteMultipart};
 
 use super::told;
+use crate::crash_point;
 
 /// A blob that is being written. It is there once it is [finished](Incoming::finish); dropped before, it leaves
 /// nothing behind.
@@ -53,10 +54,12 @@ impl Incoming {
     /// # Errors
     /// Where the store fails; then nothing is there.
     pub async fn finish(mut self) -> anyhow::Result<()> {
+        crash_point::reach("before a blob is whole");
         let written = match self.chunks.take() {
             Some(chunks) => chunks.finish().await,
             None => self.store.put(&self.path, std::mem::take(&mut self.first).freeze()).await,
         };
+        crash_point::reach("after a blob is whole");
         written.map(|_| ()).map_err(|error| told(&error))
     }
 }

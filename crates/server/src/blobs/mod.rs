@@ -23,6 +23,7 @@ pub use incoming::Incoming;
 pub use leave::Leave;
 
 use crate::config::{Config, aws_variables};
+use crate::crash_point;
 
 /// What is read from a file at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -124,7 +125,10 @@ impl Blobs {
     /// # Errors
     /// Where the store fails.
     pub async fn read(&self, key: &str) -> anyhow::Result<Option<Content>> {
-        let found = match self.store.get(&self.path(key)).await {
+        crash_point::reach("before a blob is read");
+        let got = self.store.get(&self.path(key)).await;
+        crash_point::reach("after a blob was found");
+        let found = match got {
             Ok(found) => found,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(told(&error).context(format!("could not read the blob `{key}`"))),
@@ -151,6 +155,7 @@ impl Blobs {
     /// # Errors
     /// Where the store fails.
     pub async fn delete(&self, key: &str) -> anyhow::Result<()> {
+        crash_point::reach("before a blob is deleted");
         let deleted = match &self.place {
             // What a process left half-written when it died stands beside the file, in the key's own folder.
             Place::Folder(folder) => match tokio::fs::remove_dir_all(shelf(folder, key)).await {
@@ -162,6 +167,7 @@ impl Blobs {
                 deleted => deleted.map_err(|error| told(&error)),
             },
         };
+        crash_point::reach("after a blob was deleted");
         deleted.with_context(|| format!("could not delete the blob `{key}`"))
     }
 

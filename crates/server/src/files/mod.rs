@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use adjutant_wire::files::{CreateFile, File};
 use adjutant_wire::id::Id;
-use adjutant_wire::runs::RunStatus;
 use adjutant_wire::{FileId, UnixSeconds};
 use anyhow::anyhow;
 use bytes::Bytes;
@@ -22,7 +21,7 @@ use crate::blobs::{self, Blobs, Content};
 use crate::clock::Clock;
 use crate::fault::{Fault, Result};
 use crate::ids::{fresh, hex};
-use crate::store::{Lease, Once, Project, Store};
+use crate::store::{Once, Project, Store};
 
 /// In milliseconds. So much later what no row ever held is deleted once more.
 const DAY: i64 = 24 * 60 * 60 * 1_000;
@@ -49,6 +48,15 @@ pub struct Incoming {
 pub struct Received {
     bytes: i64,
     claim: Claim,
+}
+
+/// A file whose bytes came in whole, on its way to be stored by the transaction that names it.
+pub struct Unstored {
+    /// The file, as it will be.
+    pub file: File,
+    /// Its place among the project's files.
+    pub position: i64,
+    received: Received,
 }
 
 /// A key that is ours as long as this is kept.
@@ -104,25 +112,10 @@ impl Files {
         Ok(file)
     }
 
-    /// Stores a new file that was received for a run; `None` where the run is not this worker's any more, or is to
-    /// end.
-    ///
-    /// # Errors
-    /// Where the database fails.
-    pub async fn add_under(
-        &self,
-        lease: &Lease,
-        new: CreateFile,
-        received: Received,
-    ) -> Result<Option<File>> {
+    /// A new file of what was received, which somebody else will store.
+    pub fn prepare(&self, new: CreateFile, received: Received) -> Unstored {
         let file = new.into_file(fresh(), received.bytes(), self.clock.seconds());
-        let mut tx = self.store.write(lease.project()).await?;
-        if tx.hold(lease).await? != Some(RunStatus::InProgress) {
-            return Ok(None);
-        }
-        tx.add_file(&file, self.clock.position(), received.key()).await?;
-        tx.commit().await?;
-        Ok(Some(file))
+        Unstored { file, position: self.clock.position(), received }
     }
 
     /// A file and its content.
@@ -225,6 +218,13 @@ impl Incoming {
     pub async fn finish(self) -> Result<Received> {
         self.blob.finish().await?;
         Ok(Received { bytes: self.bytes, claim: self.claim })
+    }
+}
+
+impl Unstored {
+    /// The key of its bytes, for its row.
+    pub fn key(&self) -> &str {
+        self.received.key()
     }
 }
 

@@ -19,8 +19,9 @@ use super::hosted::or_none;
 use super::links::{self, Link};
 use super::storing::Change;
 use super::turn::FOLLOWED_CHECKPOINT;
+use crate::crash_point;
 use crate::fault::{Fault, Result};
-use crate::tools::code_interpreter::{Given, InputFile, Linkable, Place, Program, plain_name};
+use crate::tools::code_interpreter::{Given, InputFile, Place, Program, plain_name};
 use crate::tools::hosted::HostedTool;
 
 /// The most files that a message links; an answer has one or two.
@@ -75,7 +76,7 @@ impl Executor {
     }
 
     /// Where this run's programs run.
-    async fn place(&self) -> Result<Place> {
+    pub(super) async fn place(&self) -> Result<Place> {
         Ok(Place {
             project: self.lease.project().clone(),
             thread: self.run.thread_id.clone(),
@@ -89,6 +90,7 @@ impl Executor {
         if !calls(step).any(|call| call.pending) {
             return Ok(());
         }
+        self.restore_session().await.map_err(not_again)?;
         let place = self.place().await?;
         for index in 0..all_calls(step).len() {
             let ran = self.run_program(&place, step, index).await;
@@ -100,8 +102,14 @@ impl Executor {
     async fn run_program(&mut self, place: &Place, step: &mut Step, index: usize) -> Result<(), Stop> {
         let Some(call) = pending_program(step, index) else { return Ok(()) };
         // A worker before this one may have stored what it gave then.
-        call.outputs.clear();
-        let program: Program = self.engine.code.start(place.clone(), call.input.clone());
+        let given = std::mem::take(&mut call.outputs);
+        let code = call.input.clone();
+        let figures: Vec<FileId> = given.iter().filter_map(figure).map(FileId::from_checked).collect();
+        if !figures.is_empty() {
+            self.store(Change::RunAgain(step, &figures)).await?;
+        }
+        crash_point::reach("before a program");
+        let program: Program = self.engine.code.start(place.clone(), code);
         let mut stored_at = Instant::now();
         let mut grew = false;
         loop {
@@ -122,6 +130,7 @@ impl Executor {
                 self.live.show(Some(&Work { step: step.clone(), message: None }));
             }
         }
+        crash_point::reach("after a program");
         if let Some(call) = pending_program(step, index) {
             call.pending = false;
         }
@@ -131,13 +140,31 @@ impl Executor {
     /// Adds what a program gave to its call, and tells the client.
     async fn take_outputs(&mut self, step: &mut Step, index: usize, given: Vec<Given>) -> Result<(), Stop> {
         for given in given {
+            crash_point::reach("after an output of a program");
             let output = self.output(given).await?;
             let Some(call) = pending_program(step, index) else { return Ok(()) };
             let at = add(&mut call.outputs, &output);
+            if !self.files.is_empty() {
+                self.store_figure(step).await?;
+            }
             let growth = CallGrowth::CodeOutput { index: at, output: &output };
             self.listener.emit(&Event::StepDelta(&step.id, CallDelta { index, growth }));
         }
         self.listener.flush().await;
+        Ok(())
+    }
+
+    /// Stores a figure together with the step that names it, so that a crash leaves neither without the other.
+    async fn store_figure(&mut self, step: &Step) -> Result<(), Stop> {
+        if let Err(stop) = self.store(Change::Outputs(step)).await {
+            // The step that the run ends with does not name it.
+            self.files.clear();
+            return Err(stop);
+        }
+        // Should the run be cancelled amid its program, its step ends with the figure.
+        if let Some(last) = self.steps.last_mut() {
+            *last = step.clone();
+        }
         Ok(())
     }
 
@@ -152,9 +179,9 @@ impl Executor {
                 CodeInterpreterOutput::Logs { logs }
             }
             Given::Image(png) => {
-                let kept = self.engine.code.keep_image(&self.lease, png).await?;
-                let file = kept.ok_or(Stop::Changed)?;
-                let image = OutputImage { file_id: file.id.as_str().to_owned() };
+                let figure = self.engine.code.keep_image(png).await?;
+                let image = OutputImage { file_id: figure.file.id.as_str().to_owned() };
+                self.files.push(figure);
                 CodeInterpreterOutput::Image { image }
             }
         })
@@ -171,6 +198,7 @@ impl Executor {
         if links.is_empty() {
             return Ok(linked);
         }
+        self.restore_session().await?;
         let mut known: Vec<(String, Option<String>)> = Vec::new();
         for link in links {
             let id = match known.iter().find(|(path, _)| *path == link.path) {
@@ -193,17 +221,15 @@ impl Executor {
     async fn linked_file(&mut self, path: &str) -> Result<Option<String>, Stop> {
         let engine = std::sync::Arc::clone(&self.engine);
         let most = RUN_BYTES.saturating_sub(self.kept.bytes);
-        let (lease, thread) = (self.lease.clone(), self.run.thread_id.clone());
-        let kept = engine.code.keep_file(&lease, &thread, path, most);
-        let file = match self.unless_stopped(kept).await?? {
-            Linkable::File(file) => Some(file),
-            Linkable::Nothing => None,
-            Linkable::Lost => return Err(Stop::Changed),
-        };
-        Ok(file.map(|file| {
-            self.kept.bytes += u64::try_from(file.bytes).unwrap_or_default();
-            file.id.as_str().to_owned()
-        }))
+        let (project, thread) = (self.lease.project().clone(), self.run.thread_id.clone());
+        crash_point::reach("before a file is taken from a session");
+        let kept = engine.code.keep_file(&project, &thread, path, most);
+        let Some(new) = self.unless_stopped(kept).await?? else { return Ok(None) };
+        self.kept.bytes += u64::try_from(new.file.bytes).unwrap_or_default();
+        let id = new.file.id.as_str().to_owned();
+        // The commit stores it that stores the message.
+        self.files.push(new);
+        Ok(Some(id))
     }
 }
 
@@ -248,7 +274,7 @@ fn file_ids(resources: &ToolResources) -> Vec<FileId> {
     code.flat_map(|code| &code.file_ids).map(|id| FileId::from_checked(id.clone())).collect()
 }
 
-fn has_run(step: &Step) -> bool {
+pub(super) fn has_run(step: &Step) -> bool {
     calls(step).any(|call| !call.pending)
 }
 
@@ -257,7 +283,7 @@ pub(super) fn is_among(entries: &[Entry]) -> bool {
     entries.iter().any(|entry| matches!(entry, Entry::Calls(_, step) if has_run(step)))
 }
 
-fn calls(step: &Step) -> impl Iterator<Item = &CodeInterpreterCall> {
+pub(super) fn calls(step: &Step) -> impl Iterator<Item = &CodeInterpreterCall> {
     all_calls(step).iter().filter_map(|call| match &call.tool {
         CalledTool::CodeInterpreter { code_interpreter } => Some(code_interpreter),
         CalledTool::FileSearch { .. } | CalledTool::Function { .. } => None,
@@ -283,7 +309,7 @@ fn pending_program(step: &mut Step, index: usize) -> Option<&mut CodeInterpreter
 }
 
 /// Adds an output to those before, text to text, and says as which one.
-fn add(outputs: &mut Vec<CodeInterpreterOutput>, output: &CodeInterpreterOutput) -> usize {
+pub(super) fn add(outputs: &mut Vec<CodeInterpreterOutput>, output: &CodeInterpreterOutput) -> usize {
     match (outputs.last_mut(), output) {
         (Some(CodeInterpreterOutput::Logs { logs }), CodeInterpreterOutput::Logs { logs: more }) => {
             logs.push_str(more);
@@ -298,11 +324,15 @@ pub(super) fn figures(steps: &[Step]) -> Vec<String> {
     let is_message = |step: &Step| matches!(step.step_details, StepDetails::MessageCreation { .. });
     let after = steps.iter().rposition(is_message).map_or(0, |at| at + 1);
     let outputs = steps.iter().skip(after).flat_map(calls).flat_map(|call| &call.outputs);
-    let figure = |output: &CodeInterpreterOutput| match output {
+    outputs.filter_map(figure).collect()
+}
+
+/// The file of an output that is a figure.
+fn figure(output: &CodeInterpreterOutput) -> Option<String> {
+    match output {
         CodeInterpreterOutput::Image { image } => Some(image.file_id.clone()),
         CodeInterpreterOutput::Logs { .. } => None,
-    };
-    outputs.filter_map(figure).collect()
+    }
 }
 
 /// What the model reads of a program's outputs.

@@ -12,13 +12,14 @@ use adjutant_wire::steps::{Step, StepDetails, StepKind, StepStatus};
 use tokio::sync::watch;
 
 use super::Engine;
-use super::code::Kept;
+use super::code::{Kept, has_run};
 use super::follow::{Live, interrupted};
 use super::hosted::or_none;
 use super::listener::Listener;
 use super::machine::{self, End, Illegal, Next};
 use super::storing::{Change, Patience};
 use crate::fault::{Fault, Result};
+use crate::files::Unstored;
 use crate::store::{Claimed, Lease, News};
 
 /// Why a worker stopped in the middle of what it did.
@@ -74,6 +75,10 @@ pub(super) struct Executor {
     pub(super) has_read_code: bool,
     /// What this worker has kept of what the run's programs gave.
     pub(super) kept: Kept,
+    /// Whether programs of this run were run by another worker, whose session may be gone.
+    pub(super) may_lack_session: bool,
+    /// Files that the next commit stores, together with what names them.
+    pub(super) files: Vec<Unstored>,
 }
 
 /// Carries a run forward until it ends, waits for its client, or belongs to somebody else.
@@ -100,6 +105,8 @@ pub(super) async fn execute(
         keeps_requests,
         has_read_code: false,
         kept: Kept::default(),
+        may_lack_session: false,
+        files: Vec::new(),
     };
     if let Err(fault) = executor.work(position).await {
         tracing::error!(run.id = %executor.run.id, "work on run `{}` stopped: {fault}", executor.run.id);
@@ -177,6 +184,7 @@ impl Executor {
             // A turn begins again as a whole, with what it had said before its calls.
             half_done.extend(whole.pop_if(|step| step.kind == StepKind::MessageCreation));
         }
+        self.may_lack_session = whole.iter().any(has_run);
         self.steps = whole;
         loop {
             match self.discard(&half_done).await {

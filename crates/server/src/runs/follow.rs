@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use adjutant_wire as wire;
-use adjutant_wire::runs::{RunStatus, Usage};
+use adjutant_wire::runs::{Run, RunStatus, Usage};
 use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
@@ -15,12 +15,13 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::executor::Work;
+use super::hosted::or_none;
 use super::machine::{self, End};
 use super::pipe::{Inlet, pipe};
 use super::replay::{Known, Telling, Told, tell, tell_interruption, tell_thread};
 use super::{Engine, Stream};
 use crate::fault::{Fault, Result};
-use crate::store::{News, Project};
+use crate::store::{News, Project, Reading};
 
 /// How often a run is looked at when nobody says that something was stored.
 const LOOK: Duration = Duration::from_secs(1);
@@ -258,21 +259,12 @@ impl Engine {
         follower: Option<&Follower>,
     ) -> Result<Known> {
         let mut store = self.store.read(project).await?;
-        let run = store.run(thread, run).await?;
-        let mut work = Vec::new();
-        for (_, step) in store.all_steps(&run.id).await? {
-            let message = match &step.step_details {
-                StepDetails::MessageCreation { message_creation } => {
-                    match store.message(thread, &message_creation.message_id).await {
-                        Ok(message) => Some(message),
-                        Err(Fault::Refused(_)) => None,
-                        Err(fault) => return Err(fault),
-                    }
-                }
-                StepDetails::ToolCalls { .. } => None,
-            };
-            work.push(Work { step, message });
-        }
+        let (run, mut work) = loop {
+            let run = store.run(thread, run).await?;
+            if let Some(work) = work_of(&mut store, &run).await? {
+                break (run, work);
+            }
+        };
         if let (Some(stored), Some(open)) = (work.last_mut(), follower.and_then(|follower| follower.0.open()))
         {
             let same = stored.step.id == open.step.id && is_open(&stored.step);
@@ -283,6 +275,27 @@ impl Engine {
         let expires_at = run.expires_at.unwrap_or(run.created_at + self.settings.expires_seconds);
         Ok(Known { run, expires_at, work, lost_at: self.clock.seconds() })
     }
+}
+
+/// A run's steps with their messages; `None` where a step was taken away while they were read, by a worker that does it
+/// again.
+async fn work_of(store: &mut Reading, run: &Run) -> Result<Option<Vec<Work>>> {
+    let mut work = Vec::new();
+    for (_, step) in store.all_steps(&run.id).await? {
+        let message = match &step.step_details {
+            StepDetails::MessageCreation { message_creation } => {
+                let message = or_none(store.message(&run.thread_id, &message_creation.message_id).await)?;
+                // A client may have deleted it, but not its step.
+                if message.is_none() && or_none(store.step(&run.id, &step.id).await)?.is_none() {
+                    return Ok(None);
+                }
+                message
+            }
+            StepDetails::ToolCalls { .. } => None,
+        };
+        work.push(Work { step, message });
+    }
+    Ok(Some(work))
 }
 
 /// A run that is gone, as if it had been cancelled.

@@ -13,6 +13,7 @@ use super::executor::{Executor, Stop, Work, failed};
 use super::prompt::{self, Terms};
 use super::storing::Change;
 use super::{Engine, machine, tokens};
+use crate::crash_point;
 use crate::fault::{Fault, Result};
 use crate::tools::file_search::{self, Limits};
 use crate::tools::hosted::{self, HostedTool};
@@ -152,8 +153,10 @@ impl Workshop {
                     stores: &self.stores,
                     now: self.engine.clock.seconds(),
                 };
+                crash_point::reach("before a search");
                 file_search.results =
                     file_search::search(&place, file_search, self.limits, tokens::count).await?;
+                crash_point::reach("after a search");
                 file_search.pending = false;
             }
             CalledTool::FileSearch { .. }

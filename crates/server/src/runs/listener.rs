@@ -8,6 +8,7 @@ use adjutant_wire::steps::Include;
 use tokio::time::{Instant, timeout};
 
 use super::pipe::{FULL_BYTES, Inlet, Stream, pipe};
+use crate::crash_point;
 
 /// So long a run waits for its client, all its waits together: for one that is slower than it for a moment. The run
 /// and its model do not wait for one that reads slowly.
@@ -53,12 +54,17 @@ impl Listener {
             *self = Self::default();
             return;
         }
+        if self.frames.is_empty() {
+            return;
+        }
+        crash_point::reach("before events are sent");
         to.push(std::mem::take(&mut self.frames));
         if to.is_full() && self.waited < PATIENCE {
             let began = Instant::now();
             let _ = timeout(PATIENCE.saturating_sub(self.waited), to.room()).await;
             self.waited += began.elapsed();
         }
+        crash_point::reach("after events were sent");
     }
 
     /// Gives away a client that is too far behind, all that was emitted being flushed. From now on nobody listens.

@@ -20,6 +20,7 @@ mod pipe;
 mod prompt;
 mod replay;
 mod requests;
+mod session;
 mod storing;
 mod tokens;
 mod turn;

@@ -331,10 +331,16 @@ impl Teller<'_> {
             Content::ImageFile { image_file } => return self.image(message, index, image_file),
             Content::ImageUrl { .. } => return,
         };
-        let Some((first, new)) = self.new_text(index, whole) else { return };
+        let marked = self.told.parts.get(index).map_or(0, |part| part.annotations);
+        let has_new_marks = annotations.is_some_and(|all| all.len() > marked);
+        let (first, new) = match self.new_text(index, whole) {
+            Some(growth) => growth,
+            // Links are marked once their text is whole, and was told.
+            None if has_new_marks => (false, ""),
+            None => return,
+        };
         let growth = match annotations {
             Some(all) => {
-                let marked = self.told.parts.get(index).map_or(0, |part| part.annotations);
                 if let Some(part) = self.told.parts.get_mut(index) {
                     part.annotations = all.len();
                 }

@@ -3,14 +3,15 @@
 
 use std::time::Duration;
 
-use adjutant_wire::RunId;
 use adjutant_wire::events::Event;
 use adjutant_wire::messages::Message;
 use adjutant_wire::runs::{ModelRequest, Run, RunStatus};
 use adjutant_wire::steps::{Step, StepStatus};
+use adjutant_wire::{FileId, RunId, UnixSeconds};
 use tokio::time::Instant;
 
 use super::executor::{Executor, Stop, Work};
+use super::hosted::or_none;
 use crate::fault::Fault;
 use crate::store::News;
 
@@ -27,6 +28,8 @@ pub(super) enum Change<'a> {
     Message(&'a Message),
     /// A step of calls with what its programs gave so far. They still count as not run.
     Outputs(&'a Step),
+    /// A step of calls whose programs are run again, and the figures that they gave to a worker that is lost.
+    RunAgain(&'a Step, &'a [FileId]),
     /// What the model is about to be asked.
     Request(&'a ModelRequest),
     /// The run's new status; where it lives on without a worker, until when.
@@ -46,6 +49,7 @@ impl Executor {
                 Err(stop) => return Err(stop),
             }
         }
+        self.files.clear();
         for Work { step, message } in self.done.drain(..) {
             if let Some(message) = &message {
                 self.listener.emit(&Event::Message(message));
@@ -76,10 +80,18 @@ impl Executor {
             | Change::Step(..)
             | Change::Message(_)
             | Change::Outputs(_)
+            | Change::RunAgain(..)
             | Change::Request(_) => match tx.hold(lease).await? {
                 Some(RunStatus::InProgress) => {}
                 Some(_) | None => return Err(Stop::Changed),
             },
+        }
+        for new in &self.files {
+            // Where the first try was committed, it is there.
+            let is_there = again && or_none(tx.file(&new.file.id, UnixSeconds::MIN).await)?.is_some();
+            if !is_there {
+                tx.add_file(&new.file, new.position, new.key()).await?;
+            }
         }
         for work in &self.done {
             tx.update_step(&work.step).await?;
@@ -96,6 +108,13 @@ impl Executor {
             }
             Change::Message(message) => tx.update_run_message(lease, message).await?,
             Change::Outputs(step) => tx.update_step(step).await?,
+            Change::RunAgain(step, figures) => {
+                tx.update_step(step).await?;
+                for figure in *figures {
+                    // Its user may have deleted it.
+                    or_none(tx.delete_file(figure, UnixSeconds::MIN).await)?;
+                }
+            }
             Change::Request(request) => tx.add_model_request(lease, request).await?,
             Change::Nothing | Change::Run(..) => {}
         }

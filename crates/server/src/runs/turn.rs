@@ -333,7 +333,15 @@ impl Executor {
         self.say_rest(turn);
         let Some(Work { message: Some(message), .. }) = &self.open else { return Ok(()) };
         let Some(Content::Text { text }) = message.content.last() else { return Ok(()) };
-        let linked = self.linked_files(&text.value.clone()).await?;
+        let text = text.value.clone();
+        let linked = match self.linked_files(&text).await {
+            Ok(linked) => linked,
+            Err(stop) => {
+                // The message does not name those that were taken already.
+                self.files.clear();
+                return Err(stop);
+            }
+        };
         for (link, file_id) in linked.files {
             if let Some(Work { message: Some(message), .. }) = &mut self.open {
                 attach(message, &file_id);

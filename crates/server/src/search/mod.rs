@@ -33,6 +33,7 @@ pub use passage::brought;
 pub use reader::{NoDocument, Reader};
 
 use crate::config::SearchConfig;
+use crate::crash_point;
 use crate::fault::Result;
 use crate::store::{Project, Store, StoreKey};
 use crate::upstream::Upstreams;
@@ -184,11 +185,11 @@ impl Search {
             return;
         }
         let (store, project, id) = (self.store.clone(), project.clone(), id.clone());
-        tokio::spawn(async move {
+        tokio::spawn(crash_point::aside(async move {
             if let Err(fault) = store.use_vector_store(&project, &id, now).await {
                 tracing::warn!(store.id = %id, "could not note the use of vector store `{id}`: {fault}");
             }
-        });
+        }));
     }
 
     /// Waits until no file of these stores is being read any more, at most for so long. A store that is missing

@@ -12,6 +12,7 @@ use sqlx::AnyConnection;
 use sqlx::{Any, AnyPool, Transaction};
 use tokio::sync::{Mutex, Notify, OwnedMutexGuard, oneshot};
 
+use crate::crash_point;
 use crate::fault::Result;
 
 /// Where transactions come from.
@@ -58,10 +59,13 @@ impl Open {
     }
 
     pub(super) async fn commit(self) -> Result<()> {
-        match self {
+        crash_point::reach("before a commit");
+        let committed = match self {
             Self::Shared(transaction) => transaction.commit().await,
             Self::Own(transaction) => undisturbed(transaction.commit()).await,
-        }
+        };
+        crash_point::reach("after a commit");
+        committed
     }
 }
 

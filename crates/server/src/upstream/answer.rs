@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::chat::{ChatDelta, ChatFinish, ChatUsage};
 use super::fault::UpstreamFault;
+use crate::crash_point;
 
 /// The longest line or body that a model's server may send.
 const LONGEST_BYTES: usize = 16 << 20;
@@ -59,7 +60,9 @@ impl AnswerBody {
     /// The next deltas, as many as have arrived; `None` when the answer is over.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<ChatDelta>>, UpstreamFault> {
         self.begin().await?;
-        Ok((!self.ready.is_empty()).then(|| self.ready.drain(..).collect()))
+        crash_point::reach("after a piece of a model's answer");
+        let most = if crash_point::are_counted() { 1 } else { self.ready.len() };
+        Ok((!self.ready.is_empty()).then(|| self.ready.drain(..most).collect()))
     }
 
     async fn read_more(&mut self) -> Result<(), UpstreamFault> {

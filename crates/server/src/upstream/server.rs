@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::answer::{AnswerBody, reason_in};
 use super::chat::ChatRequest;
 use super::fault::{Retry, UpstreamFault};
+use crate::crash_point;
 
 /// The longest pause before trying again that an upstream may ask for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
@@ -162,7 +163,9 @@ pub(super) async fn post(
     body: Bytes,
     idle: Duration,
 ) -> Result<reqwest::Response, UpstreamFault> {
+    crash_point::reach("before a model is asked");
     let response = pass(client, endpoint, path, body, idle).await?;
+    crash_point::reach("after a model has begun to answer");
     if response.status().is_success() {
         return Ok(response);
     }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use adjutant_sandbox::python::{Refused, Session};
-use adjutant_wire::files::{CreateFile, File, Purpose};
+use adjutant_wire::files::{CreateFile, Purpose};
 use adjutant_wire::id::Id;
 use adjutant_wire::steps::CodeInterpreterCall;
 use adjutant_wire::{FileId, ThreadId};
@@ -21,14 +21,14 @@ use serde_json::json;
 use tokio::sync::watch;
 
 pub use arguments::CodeReader;
-pub use program::{Given, Program};
+pub use program::{Given, NEW_SESSION, Program, SESSION_LOST};
 pub use setup::Setup;
 
 use crate::config::{CodeEngine, CodeInterpreterConfig};
 use crate::fault::Result;
-use crate::files::{Files, Received};
+use crate::files::{Files, Received, Unstored};
 use crate::python::Listener;
-use crate::store::{Lease, Project, Store};
+use crate::store::{Project, Store};
 use crate::upstream::chat::{ChatFunction, ChatTool};
 use rooms::Rooms;
 
@@ -71,17 +71,6 @@ impl InputFile {
     fn shown(&self) -> &str {
         self.name.as_deref().unwrap_or_else(|| self.id.as_str())
     }
-}
-
-/// What a link leads to.
-#[derive(Clone, Debug)]
-pub enum Linkable {
-    /// This file, which was stored.
-    File(File),
-    /// Nothing that could be stored.
-    Nothing,
-    /// It was not looked for to the end: the run is another worker's.
-    Lost,
 }
 
 /// Whose session.
@@ -164,45 +153,58 @@ impl CodeInterpreter {
         }
     }
 
-    /// Stores a figure of a run as a file; `None` where its lease is lost.
+    /// Whether the thread has no session in this process, though it could have one.
+    pub async fn lacks_session(&self, project: &Project, thread: &ThreadId) -> bool {
+        let Ok(rooms) = self.rooms().await else { return false };
+        rooms.opened(&(project.clone(), thread.clone())).await.is_none()
+    }
+
+    /// The thread's session is not what the model takes it for, and its next program says so.
+    pub async fn doubt_session(&self, project: &Project, thread: &ThreadId) {
+        let Ok(rooms) = self.rooms().await else { return };
+        if let Some(mut room) = rooms.opened(&(project.clone(), thread.clone())).await {
+            room.doubt();
+        }
+    }
+
+    /// Takes a figure's bytes. Whoever stores what names it stores the file.
     ///
     /// # Errors
     /// Where the database or the blob store fails.
-    pub async fn keep_image(&self, lease: &Lease, png: Vec<u8>) -> Result<Option<File>> {
+    pub async fn keep_image(&self, png: Vec<u8>) -> Result<Unstored> {
         let mut incoming = self.files.receive().await?;
         incoming.write(Bytes::from(png)).await?;
-        let received = incoming.finish().await?;
-        self.files.add_under(lease, output("figure.png"), received).await
+        Ok(self.files.prepare(output("figure.png"), incoming.finish().await?))
     }
 
-    /// Stores a file of a thread's session for a run, if it is there and has at most so many bytes.
+    /// Takes the bytes of a file of a thread's session, if it is there and has at most so many. Whoever stores what
+    /// names it stores the file.
     ///
     /// # Errors
     /// Where the database or the blob store fails.
     pub async fn keep_file(
         &self,
-        lease: &Lease,
+        project: &Project,
         thread: &ThreadId,
         path: &str,
         most: u64,
-    ) -> Result<Linkable> {
-        let Ok(rooms) = self.rooms().await else { return Ok(Linkable::Nothing) };
-        let whose = (lease.project().clone(), thread.clone());
-        let Some(mut room) = rooms.opened(&whose).await else { return Ok(Linkable::Nothing) };
-        let Ok(session) = room.session() else { return Ok(Linkable::Nothing) };
+    ) -> Result<Option<Unstored>> {
+        let Ok(rooms) = self.rooms().await else { return Ok(None) };
+        let whose = (project.clone(), thread.clone());
+        let Some(mut room) = rooms.opened(&whose).await else { return Ok(None) };
+        let Ok(session) = room.session() else { return Ok(None) };
         let received = match self.fetch(session, path, most.min(LONGEST_FILE)).await? {
             Ok(received) => received,
-            Err(Refused::File(_)) => return Ok(Linkable::Nothing),
+            Err(Refused::File(_)) => return Ok(None),
             Err(Refused::Lost(lost)) => {
                 tracing::info!("a session was lost with a file that was linked: {lost}");
                 // The next program says so.
                 room.end();
-                return Ok(Linkable::Nothing);
+                return Ok(None);
             }
         };
         let name = path.rsplit('/').next().unwrap_or(path);
-        let file = self.files.add_under(lease, output(name), received).await?;
-        Ok(file.map_or(Linkable::Lost, Linkable::File))
+        Ok(Some(self.files.prepare(output(name), received)))
     }
 
     async fn fetch(

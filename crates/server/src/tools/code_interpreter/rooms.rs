@@ -292,6 +292,11 @@ impl Room {
         self.before = Before::Told;
     }
 
+    /// The session is not what was there before, and whoever uses it next is told.
+    pub(super) fn doubt(&mut self) {
+        (self.before, self.is_new) = (Before::Lost, true);
+    }
+
     /// Whether the model takes this session for another one that was lost. `goes_on`: it has run code before. Said
     /// once.
     pub(super) fn is_mistaken(&mut self, goes_on: bool) -> bool {
