@@ -71,6 +71,7 @@ class Servers:
         self._upstream = upstream
         self._shared: dict[tuple[object, ...], Adjutant] = {}
         self._lent_copies: dict[tuple[object, ...], list[Adjutant]] = {}
+        self._lent: list[Adjutant] = []
         self._all: list[Adjutant] = []
         self._postgres: postgres.Postgres | None = None
         self._s3: S3 | None = None
@@ -81,7 +82,9 @@ class Servers:
     ) -> Adjutant:
         key = (db, *sorted(settings.items()))
         if key not in self._shared or not self._shared[key].is_running:
-            self._shared[key] = self.new(db, settings=settings, start_seconds=start_seconds)
+            self._shared[key] = self.lend(
+                self.new(db, settings=settings, start_seconds=start_seconds)
+            )
         return self._shared[key]
 
     def blob_settings(self, where: str, prefix: str | None = None) -> dict[str, str]:
@@ -130,8 +133,13 @@ class Servers:
         first = self.new("postgres", settings={**self.blob_settings("s3"), **settings})
         copies = [first, *(self.beside(first) for _ in range(number - 1))]
         if shared:
-            self._lent_copies[key] = copies
+            self._lent_copies[key] = [self.lend(copy) for copy in copies]
         return copies
+
+    def lend(self, server: Adjutant) -> Adjutant:
+        """Keeps a server for later tests; others end with the test that started them."""
+        self._lent.append(server)
+        return server
 
     def beside(self, server: Adjutant, settings: dict[str, str] | None = None) -> Adjutant:
         """One more copy of a server over a PostgreSQL and the same bytes of files, with these settings in place of its."""
@@ -172,8 +180,7 @@ class Servers:
         """Those started meanwhile end with it: idle ones hold connections and look for runs all the same."""
         before = len(self._all)
         yield
-        lent = [*self._shared.values(), *itertools.chain(*self._lent_copies.values())]
-        own = [server for server in self._all[before:] if server not in lent]
+        own = [server for server in self._all[before:] if server not in self._lent]
         for server in own:
             server.ask_to_stop()
         for server in own:

@@ -85,7 +85,9 @@ def worlds(
         if runs_code:
             # One that is held ready costs a second of every start, and no test here would use it.
             settings |= {**code.SETTINGS, "ADJUTANT_CODE_INTERPRETER_SPARE_SESSIONS": "0"}
-        server = servers.new(db, settings=settings, start_seconds=code.INSTALLING_SECONDS)
+        server = servers.lend(
+            servers.new(db, settings=settings, start_seconds=code.INSTALLING_SECONDS)
+        )
         return World(server, points, upstream.model(), ledger)
 
     def of(tale: Tale) -> list[World]:
