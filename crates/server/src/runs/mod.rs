@@ -22,6 +22,7 @@ mod replay;
 mod requests;
 mod storing;
 mod tokens;
+mod told;
 mod turn;
 mod worker;
 
@@ -56,7 +57,7 @@ use listener::Listener;
 use outputs::{fill_in, not_waiting, refuse_wrong_set};
 pub use pipe::Stream;
 pub use replay::Telling;
-use replay::Told;
+use told::Told;
 
 /// What runs need to run.
 pub struct Engine {
