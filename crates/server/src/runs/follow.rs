@@ -18,7 +18,8 @@ use super::executor::Work;
 use super::hosted::or_none;
 use super::machine::{self, End};
 use super::pipe::{Inlet, pipe};
-use super::replay::{Known, Telling, Told, tell, tell_interruption, tell_thread};
+use super::replay::{Known, Telling, Then, tell, tell_interruption, tell_thread};
+use super::told::Told;
 use super::{Engine, Stream};
 use crate::fault::{Fault, Result};
 use crate::store::{News, Project, Reading};
@@ -187,6 +188,7 @@ impl Engine {
             if to.is_full() {
                 // Nothing is shown to a client that is behind. Once it has read, it is told everything at once.
                 follower = None;
+                before.iter_mut().for_each(forget_contents);
                 tokio::select! {
                     () = to.room() => {}
                     _ = ending.wait_for(|ending| *ending) => {
@@ -219,11 +221,13 @@ impl Engine {
             };
             away = None;
             let mut frames = Vec::new();
-            let over = tell(&known, before.as_ref(), &mut told, telling, &mut frames);
+            let then = tell(&known, before.as_ref(), &mut told, telling, &mut frames);
             before = Some(known);
             to.push(frames);
-            if over {
-                return Ok(());
+            match then {
+                Then::End => return Ok(()),
+                Then::GoOn => continue,
+                Then::Wait => {}
             }
             if follower.is_none() && said.is_none_or(|said| said.elapsed() >= SAID_AGAIN) {
                 self.store.announce(News::RunFollowed(run.clone()));
@@ -321,6 +325,13 @@ pub(super) fn interrupted(thread: &ThreadId, run: &RunId) -> wire::Error {
          /v1/threads/{thread}/runs/{run}/stream to hear its events."
     );
     wire::Error { kind: wire::error::Kind::Server, ..wire::Error::invalid(message) }
+}
+
+/// What was told of a run, without the long of it, for as long as its client does not read.
+fn forget_contents(known: &mut Known) {
+    for message in known.work.iter_mut().filter_map(|work| work.message.as_mut()) {
+        message.content = Vec::new();
+    }
 }
 
 fn tell_that_it_ends(told: &Told, (thread, run): (&ThreadId, &RunId), telling: Telling, to: &Inlet) {

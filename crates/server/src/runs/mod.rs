@@ -23,6 +23,7 @@ mod requests;
 mod session;
 mod storing;
 mod tokens;
+mod told;
 mod turn;
 mod worker;
 
@@ -57,7 +58,7 @@ use listener::Listener;
 use outputs::{fill_in, not_waiting, refuse_wrong_set};
 pub use pipe::Stream;
 pub use replay::Telling;
-use replay::Told;
+use told::Told;
 
 /// What runs need to run.
 pub struct Engine {

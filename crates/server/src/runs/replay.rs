@@ -6,7 +6,6 @@
 //! that the accumulators of SDKs, which begin anew with each stream, add up.
 
 use adjutant_wire as wire;
-use adjutant_wire::StepId;
 use adjutant_wire::events::{CallDelta, CallGrowth, Event, PartDelta, PartGrowth};
 use adjutant_wire::messages::{Content, ImageFile, Message, MessageStatus};
 use adjutant_wire::runs::{Run, RunStatus};
@@ -17,6 +16,8 @@ use adjutant_wire::threads::Thread;
 
 use super::executor::{Work, failed};
 use super::machine;
+use super::pipe::FULL_BYTES;
+use super::told::{Told, ToldPart, stage};
 
 /// How events are told.
 #[derive(Clone, Copy, Debug)]
@@ -38,108 +39,6 @@ pub(super) struct Known {
     pub(super) lost_at: wire::UnixSeconds,
 }
 
-/// How much of a run its client has been told.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Told {
-    /// 0 before the first step.
-    step: usize,
-    stage: u8,
-    /// Whether the client knows that the run waited for it in this step, and so hears that it goes on.
-    waited: bool,
-    /// The step's id, once it was told of.
-    id: Option<StepId>,
-    /// Of each part or call of the step that was told of: how much of it.
-    parts: Vec<ToldPart>,
-}
-
-/// How much of a part or call was told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct ToldPart {
-    bytes: usize,
-    annotations: usize,
-    /// Of a program: how many outputs are told of to their end, and how much of the next one.
-    outputs: usize,
-    output_bytes: usize,
-}
-
-impl ToldPart {
-    /// A part of a message, all that there is of it.
-    fn of_content(part: &Content) -> Self {
-        match part {
-            Content::Text { text } => {
-                Self { bytes: text.value.len(), annotations: text.annotations.len(), ..Self::default() }
-            }
-            Content::Refusal { refusal } => Self { bytes: refusal.len(), ..Self::default() },
-            Content::ImageFile { .. } | Content::ImageUrl { .. } => Self::default(),
-        }
-    }
-
-    /// A call that has not been run, all that there is of it.
-    fn of_call(call: &ToolCall) -> Self {
-        let bytes = match &call.tool {
-            CalledTool::Function { function } => function.arguments.len(),
-            CalledTool::FileSearch { .. } => 0,
-            CalledTool::CodeInterpreter { code_interpreter } => code_interpreter.input.len(),
-        };
-        Self { bytes, ..Self::default() }
-    }
-}
-
-/// The stages of a step.
-mod stage {
-    pub(super) const CREATED: u8 = 0;
-    pub(super) const BEGUN: u8 = 1;
-    pub(super) const MESSAGE_CREATED: u8 = 2;
-    pub(super) const GROWING: u8 = 3;
-    pub(super) const MESSAGE_ENDED: u8 = 4;
-    pub(super) const WAITING: u8 = 5;
-    pub(super) const ENDED: u8 = 6;
-    pub(super) const QUEUED_AGAIN: u8 = 7;
-    pub(super) const RESUMED: u8 = 8;
-}
-
-impl Told {
-    /// The id of the event that a run waits for its client, after so many steps.
-    pub(super) fn waiting(steps: usize) -> String {
-        format!("{steps}.{}", stage::WAITING)
-    }
-
-    /// All of these steps, which have ended, and what there is of the one that is open.
-    pub(super) fn so_far(steps: &[Step], open: Option<&Work>) -> Self {
-        let next = Self { step: steps.len() + 1, ..Self::default() };
-        let Some(open) = open else { return next };
-        let parts = match (&open.message, &open.step.step_details) {
-            (Some(message), _) => message.content.iter().map(ToldPart::of_content).collect(),
-            (None, StepDetails::ToolCalls { tool_calls }) => {
-                tool_calls.iter().map(ToldPart::of_call).collect()
-            }
-            (None, StepDetails::MessageCreation { .. }) => Vec::new(),
-        };
-        Self { stage: stage::GROWING, id: Some(open.step.id.clone()), parts, ..next }
-    }
-
-    /// Where a stream goes on after the event of this id.
-    ///
-    /// # Errors
-    /// 400 where it is no id of ours.
-    pub(super) fn after(id: &str) -> wire::Result<Self> {
-        let numbers =
-            id.split_once('.').and_then(|(step, stage)| Some((step.parse().ok()?, stage.parse().ok()?)));
-        let Some((step, stage)) = numbers else {
-            let message =
-                format!("Invalid 'Last-Event-ID': '{id}'. Expected the ID of an event of this run.");
-            return Err(wire::Error::parameter("Last-Event-ID", "invalid_value", message));
-        };
-        let told = |step, stage| Self { step, stage, waited: stage >= stage::WAITING, ..Self::default() };
-        Ok(match (step, stage) {
-            (0, stage::GROWING..) => told(1, stage::CREATED),
-            (0, _) => Self::default(),
-            (step, stage::WAITING..) => told(step, stage),
-            (step, _) => told(step, stage::CREATED),
-        })
-    }
-}
-
 /// Appends the event that a thread was created for the run, which comes before all others. Whoever heard no
 /// more than that goes on at the run's beginning.
 pub(super) fn tell_thread(thread: &Thread, telling: Telling, frames: &mut Vec<u8>) {
@@ -152,8 +51,18 @@ pub(super) fn tell_interruption(told: &Told, error: &wire::Error, telling: Telli
     write(told, &Event::Done, telling, frames);
 }
 
-/// Appends every event that can be told and has not been; true when the stream is over: the run has ended,
-/// or waits for its client.
+/// What is to be done once something was told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    /// The stream is over: the run has ended, or waits for its client.
+    End,
+    /// There is more to be told, once this was read.
+    GoOn,
+    /// Everything was told; it changes.
+    Wait,
+}
+
+/// Appends events that can be told and have not been: all of them, or as many as a client is told at once.
 ///
 /// `before` is what was known when it was last told.
 pub(super) fn tell(
@@ -162,10 +71,16 @@ pub(super) fn tell(
     told: &mut Told,
     telling: Telling,
     frames: &mut Vec<u8>,
-) -> bool {
-    let mut teller = Teller { known, before, told, telling, frames };
+) -> Then {
+    let mut teller = Teller { known, before, told, telling, frames, has_more: false };
     teller.preamble();
-    teller.steps() || teller.end()
+    if teller.steps() || teller.end() {
+        Then::End
+    } else if teller.has_more {
+        Then::GoOn
+    } else {
+        Then::Wait
+    }
 }
 
 fn write(told: &Told, event: &Event<'_>, telling: Telling, frames: &mut Vec<u8>) {
@@ -182,6 +97,8 @@ struct Teller<'a> {
     told: &'a mut Told,
     telling: Telling,
     frames: &'a mut Vec<u8>,
+    /// Whether something was left out, since what is told at once is enough.
+    has_more: bool,
 }
 
 impl Teller<'_> {
@@ -232,6 +149,10 @@ impl Teller<'_> {
     /// True where the run waits for its client, and the stream ends for that.
     fn steps(&mut self) -> bool {
         while self.told.step > 0 {
+            if self.frames.len() >= FULL_BYTES {
+                self.has_more = true;
+                return false;
+            }
             let work = self.known.work.get(self.told.step - 1);
             if self.told.id.is_some() && self.told.id.as_ref() != work.map(|work| &work.step.id) {
                 self.end_lost();
@@ -257,7 +178,7 @@ impl Teller<'_> {
             if waits {
                 return true;
             }
-            if !self.end_step(&work.step) {
+            if self.has_more || !self.end_step(&work.step) {
                 return false;
             }
         }
@@ -316,6 +237,9 @@ impl Teller<'_> {
             self.told.stage = stage::GROWING;
             for (index, part) in message.content.iter().enumerate() {
                 self.part(message, index, part);
+                if self.has_more {
+                    return;
+                }
             }
             if message.status != MessageStatus::InProgress {
                 self.told.stage = stage::MESSAGE_ENDED;
@@ -340,6 +264,8 @@ impl Teller<'_> {
             None => return,
         };
         let growth = match annotations {
+            // They come with the last of the text.
+            Some(_) if self.has_more => PartGrowth::Text { value: new, annotations: &[], marked: 0 },
             Some(all) => {
                 if let Some(part) = self.told.parts.get_mut(index) {
                     part.annotations = all.len();
@@ -365,8 +291,10 @@ impl Teller<'_> {
             self.told.parts.push(ToldPart::default());
         }
         let told = self.told.parts.get_mut(index)?;
-        let new = whole.get(told.bytes..)?;
-        told.bytes = whole.len();
+        let rest = whole.get(told.bytes..)?;
+        let new = rest.get(..rest.floor_char_boundary(FULL_BYTES))?;
+        told.bytes += new.len();
+        self.has_more |= new.len() < rest.len();
         (first || !new.is_empty()).then_some((first, new))
     }
 
@@ -376,6 +304,9 @@ impl Teller<'_> {
             self.told.stage = stage::GROWING;
             for (index, call) in calls.iter().enumerate() {
                 self.call(step, index, call);
+                if self.has_more {
+                    return false;
+                }
             }
         }
         if self.told.stage < stage::WAITING && step.status == StepStatus::InProgress {
@@ -424,6 +355,9 @@ impl Teller<'_> {
                     if program.is_some() { CallGrowth::Code(new) } else { CallGrowth::Arguments(new) };
                 self.event(&Event::StepDelta(&step.id, CallDelta { index, growth }));
             }
+        }
+        if self.has_more {
+            return;
         }
         for (place, output) in program.iter().flat_map(|program| program.outputs.iter().enumerate()) {
             self.output(step, index, place, output);

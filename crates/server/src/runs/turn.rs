@@ -20,9 +20,10 @@ use super::history::IMAGE_TOKENS;
 use super::images::Images;
 use super::machine::{self, End};
 use super::prompt::{self, Room};
-use super::replay::{Telling, Told};
+use super::replay::Telling;
 use super::storing::Change;
 use super::tokens;
+use super::told::Told;
 use crate::ids::fresh;
 use crate::tools::code_interpreter::CodeReader;
 use crate::upstream::chat::{

@@ -1,0 +1,110 @@
+//! How much of a run a client has been told, and what ids say of that.
+
+use adjutant_wire as wire;
+use adjutant_wire::StepId;
+use adjutant_wire::messages::Content;
+use adjutant_wire::steps::{CalledTool, Step, StepDetails, ToolCall};
+
+use super::executor::Work;
+
+/// How much of a run its client has been told.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    /// 0 before the first step.
+    pub(super) step: usize,
+    pub(super) stage: u8,
+    /// Whether the client knows that the run waited for it in this step, and so hears that it goes on.
+    pub(super) waited: bool,
+    /// The step's id, once it was told of.
+    pub(super) id: Option<StepId>,
+    /// Of each part or call of the step that was told of: how much of it.
+    pub(super) parts: Vec<ToldPart>,
+}
+
+/// How much of a part or call was told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct ToldPart {
+    pub(super) bytes: usize,
+    pub(super) annotations: usize,
+    /// Of a program: how many outputs are told of to their end, and how much of the next one.
+    pub(super) outputs: usize,
+    pub(super) output_bytes: usize,
+}
+
+impl ToldPart {
+    /// A part of a message, all that there is of it.
+    fn of_content(part: &Content) -> Self {
+        match part {
+            Content::Text { text } => {
+                Self { bytes: text.value.len(), annotations: text.annotations.len(), ..Self::default() }
+            }
+            Content::Refusal { refusal } => Self { bytes: refusal.len(), ..Self::default() },
+            Content::ImageFile { .. } | Content::ImageUrl { .. } => Self::default(),
+        }
+    }
+
+    /// A call that has not been run, all that there is of it.
+    fn of_call(call: &ToolCall) -> Self {
+        let bytes = match &call.tool {
+            CalledTool::Function { function } => function.arguments.len(),
+            CalledTool::FileSearch { .. } => 0,
+            CalledTool::CodeInterpreter { code_interpreter } => code_interpreter.input.len(),
+        };
+        Self { bytes, ..Self::default() }
+    }
+}
+
+/// The stages of a step.
+pub(super) mod stage {
+    pub(in crate::runs) const CREATED: u8 = 0;
+    pub(in crate::runs) const BEGUN: u8 = 1;
+    pub(in crate::runs) const MESSAGE_CREATED: u8 = 2;
+    pub(in crate::runs) const GROWING: u8 = 3;
+    pub(in crate::runs) const MESSAGE_ENDED: u8 = 4;
+    pub(in crate::runs) const WAITING: u8 = 5;
+    pub(in crate::runs) const ENDED: u8 = 6;
+    pub(in crate::runs) const QUEUED_AGAIN: u8 = 7;
+    pub(in crate::runs) const RESUMED: u8 = 8;
+}
+
+impl Told {
+    /// The id of the event that a run waits for its client, after so many steps.
+    pub(super) fn waiting(steps: usize) -> String {
+        format!("{steps}.{}", stage::WAITING)
+    }
+
+    /// All of these steps, which have ended, and what there is of the one that is open.
+    pub(super) fn so_far(steps: &[Step], open: Option<&Work>) -> Self {
+        let next = Self { step: steps.len() + 1, ..Self::default() };
+        let Some(open) = open else { return next };
+        let parts = match (&open.message, &open.step.step_details) {
+            (Some(message), _) => message.content.iter().map(ToldPart::of_content).collect(),
+            (None, StepDetails::ToolCalls { tool_calls }) => {
+                tool_calls.iter().map(ToldPart::of_call).collect()
+            }
+            (None, StepDetails::MessageCreation { .. }) => Vec::new(),
+        };
+        Self { stage: stage::GROWING, id: Some(open.step.id.clone()), parts, ..next }
+    }
+
+    /// Where a stream goes on after the event of this id.
+    ///
+    /// # Errors
+    /// 400 where it is no id of ours.
+    pub(super) fn after(id: &str) -> wire::Result<Self> {
+        let numbers =
+            id.split_once('.').and_then(|(step, stage)| Some((step.parse().ok()?, stage.parse().ok()?)));
+        let Some((step, stage)) = numbers else {
+            let message =
+                format!("Invalid 'Last-Event-ID': '{id}'. Expected the ID of an event of this run.");
+            return Err(wire::Error::parameter("Last-Event-ID", "invalid_value", message));
+        };
+        let told = |step, stage| Self { step, stage, waited: stage >= stage::WAITING, ..Self::default() };
+        Ok(match (step, stage) {
+            (0, stage::GROWING..) => told(1, stage::CREATED),
+            (0, _) => Self::default(),
+            (step, stage::WAITING..) => told(step, stage),
+            (step, _) => told(step, stage::CREATED),
+        })
+    }
+}
