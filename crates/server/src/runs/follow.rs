@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use adjutant_wire as wire;
+use adjutant_wire::messages::{Content, Message};
 use adjutant_wire::runs::{Run, RunStatus, Usage};
 use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
@@ -188,7 +189,7 @@ impl Engine {
             if to.is_full() {
                 // Nothing is shown to a client that is behind. Once it has read, it is told everything at once.
                 follower = None;
-                before.iter_mut().for_each(forget_contents);
+                before.iter_mut().for_each(|known| told.leave_told(known));
                 tokio::select! {
                     () = to.room() => {}
                     _ = ending.wait_for(|ending| *ending) => {
@@ -205,7 +206,7 @@ impl Engine {
             // Registered before the look, or a change that comes in between would be missed.
             let changed = follower.as_ref().map(|follower| follower.0.changed.notified());
             let moved = watch.moved();
-            let known = match self.known(project, thread, run, follower.as_ref()).await {
+            let mut known = match self.known(project, thread, run, follower.as_ref()).await {
                 Err(Fault::Unavailable(why)) if away.is_none_or(|since| since.elapsed() < PATIENCE) => {
                     tracing::warn!(run.id = %run, "a stream of run `{run}` waits for the database: {why:#}");
                     away.get_or_insert_with(Instant::now);
@@ -219,6 +220,9 @@ impl Engine {
                 },
                 known => known?,
             };
+            if let Some(before) = &before {
+                keep_shown(&mut known, before);
+            }
             away = None;
             let mut frames = Vec::new();
             let then = tell(&known, before.as_ref(), &mut told, telling, &mut frames);
@@ -327,11 +331,26 @@ pub(super) fn interrupted(thread: &ThreadId, run: &RunId) -> wire::Error {
     wire::Error { kind: wire::error::Kind::Server, ..wire::Error::invalid(message) }
 }
 
-/// What was told of a run, without the long of it, for as long as its client does not read.
-fn forget_contents(known: &mut Known) {
-    for message in known.work.iter_mut().filter_map(|work| work.message.as_mut()) {
-        message.content = Vec::new();
+/// Keeps what was shown of a message and had not been stored when its worker was lost: its end is to say what was told.
+fn keep_shown(known: &mut Known, before: &Known) {
+    let open = known.work.iter_mut().zip(&before.work).filter(|(work, _)| is_open(&work.step));
+    for (work, before) in open.filter(|(work, before)| work.step.id == before.step.id) {
+        if let (Some(message), Some(before)) = (&mut work.message, &before.message)
+            && length(before) > length(message)
+        {
+            message.content.clone_from(&before.content);
+        }
     }
+}
+
+/// How much a message says, in bytes.
+fn length(message: &Message) -> usize {
+    let said = message.content.iter().map(|part| match part {
+        Content::Text { text } => text.value.len(),
+        Content::Refusal { refusal } => refusal.len(),
+        Content::ImageFile { .. } | Content::ImageUrl { .. } => 0,
+    });
+    said.sum()
 }
 
 fn tell_that_it_ends(told: &Told, (thread, run): (&ThreadId, &RunId), telling: Telling, to: &Inlet) {
@@ -342,4 +361,86 @@ fn tell_that_it_ends(told: &Told, (thread, run): (&ThreadId, &RunId), telling: T
 
 fn is_open(step: &Step) -> bool {
     step.status == StepStatus::InProgress
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn content(parts: &[&str]) -> Value {
+        let part = |value: &&str| json!({"type": "text", "text": {"value": value, "annotations": []}});
+        parts.iter().map(part).collect()
+    }
+
+    /// A run that writes one message, which says this so far.
+    fn writing(parts: &[&str]) -> Known {
+        let step = json!({
+            "id": "step_1", "object": "thread.run.step", "created_at": 0, "run_id": "run_1", "assistant_id": "asst_1",
+            "thread_id": "thread_1", "type": "message_creation", "status": "in_progress", "cancelled_at": null,
+            "completed_at": null, "expires_at": null, "failed_at": null, "last_error": null, "usage": null,
+            "step_details": {"type": "message_creation", "message_creation": {"message_id": "msg_1"}}
+        });
+        let message = json!({
+            "id": "msg_1", "object": "thread.message", "created_at": 0, "assistant_id": "asst_1",
+            "thread_id": "thread_1", "run_id": "run_1", "status": "in_progress", "incomplete_details": null,
+            "incomplete_at": null, "completed_at": null, "role": "assistant", "content": content(parts),
+            "attachments": [], "metadata": {}
+        });
+        let run = json!({
+            "id": "run_1", "object": "thread.run", "created_at": 0, "assistant_id": "asst_1", "thread_id": "thread_1",
+            "status": "in_progress", "started_at": 0, "expires_at": 600, "cancelled_at": null, "failed_at": null,
+            "completed_at": null, "required_action": null, "last_error": null, "model": "m", "instructions": "",
+            "tools": [], "tool_resources": {}, "metadata": {}, "temperature": 1.0, "top_p": 1.0,
+            "reasoning_effort": null, "max_completion_tokens": null, "max_prompt_tokens": null,
+            "truncation_strategy": {"type": "auto", "last_messages": null}, "incomplete_details": null, "usage": null,
+            "response_format": "auto", "tool_choice": "auto", "parallel_tool_calls": true
+        });
+        let work = Work {
+            step: serde_json::from_value(step).unwrap(),
+            message: Some(serde_json::from_value(message).unwrap()),
+        };
+        Known { run: serde_json::from_value(run).unwrap(), expires_at: 600, work: vec![work], lost_at: 1 }
+    }
+
+    fn said(known: &Known) -> Value {
+        let message = known.work.last().and_then(|work| work.message.as_ref()).unwrap();
+        serde_json::to_value(&message.content).unwrap()
+    }
+
+    fn told(known: &Known) -> (Told, String) {
+        let (mut told, mut frames) = (Told::default(), Vec::new());
+        let telling = Telling { include: adjutant_wire::steps::Include::default(), ids: false };
+        assert_eq!(tell(known, None, &mut told, telling, &mut frames), Then::Wait);
+        (told, String::from_utf8(frames).unwrap())
+    }
+
+    #[test]
+    fn what_a_lost_worker_showed_and_had_not_stored_is_what_its_message_ends_with() {
+        let shown = writing(&["반쯤 "]);
+        let mut stored = writing(&[]);
+        keep_shown(&mut stored, &shown);
+        assert_eq!(said(&stored), content(&["반쯤 "]));
+        let mut grown = writing(&["반쯤 말한"]);
+        keep_shown(&mut grown, &shown);
+        assert_eq!(said(&grown), content(&["반쯤 말한"]));
+    }
+
+    #[test]
+    fn of_a_message_that_a_slow_client_was_told_in_part_that_part_is_left() {
+        let long = "가나다라".repeat(10_000);
+        let mut known = writing(&["짧다", &long, "not told"]);
+        let (mut told, mut frames) = (Told::default(), Vec::new());
+        let telling = Telling { include: adjutant_wire::steps::Include::default(), ids: false };
+        assert_eq!(tell(&known, None, &mut told, telling, &mut frames), Then::GoOn);
+        told.leave_told(&mut known);
+        let left = said(&known);
+        let part = left[1]["text"]["value"].as_str().unwrap();
+        assert!(long.starts_with(part) && !part.is_empty() && part.len() < long.len());
+        assert_eq!(left[0], content(&["짧다"])[0]);
+        let (_, again) = self::told(&known);
+        let frames = String::from_utf8(frames).unwrap();
+        assert_eq!(frames, again, "what is left is what was told");
+    }
 }

@@ -6,6 +6,7 @@ use adjutant_wire::messages::Content;
 use adjutant_wire::steps::{CalledTool, Step, StepDetails, ToolCall};
 
 use super::executor::Work;
+use super::replay::Known;
 
 /// How much of a run its client has been told.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +41,18 @@ impl ToldPart {
             }
             Content::Refusal { refusal } => Self { bytes: refusal.len(), ..Self::default() },
             Content::ImageFile { .. } | Content::ImageUrl { .. } => Self::default(),
+        }
+    }
+
+    /// Leaves of a part what was told of it.
+    fn leave_told(&self, part: &mut Content) {
+        match part {
+            Content::Text { text } => {
+                text.value.truncate(text.value.floor_char_boundary(self.bytes));
+                text.annotations.truncate(self.annotations);
+            }
+            Content::Refusal { refusal } => refusal.truncate(refusal.floor_char_boundary(self.bytes)),
+            Content::ImageFile { .. } | Content::ImageUrl { .. } => {}
         }
     }
 
@@ -85,6 +98,20 @@ impl Told {
             (None, StepDetails::MessageCreation { .. }) => Vec::new(),
         };
         Self { stage: stage::GROWING, id: Some(open.step.id.clone()), parts, ..next }
+    }
+
+    /// Leaves of what is known of a run what its client has been told of the step that it is at, and nothing of those
+    /// before but that they were. So the end of a message says what was told, should it be lost or deleted.
+    pub(super) fn leave_told(&self, known: &mut Known) {
+        known.work.truncate(self.step);
+        for (place, work) in known.work.iter_mut().enumerate() {
+            let Some(message) = &mut work.message else { continue };
+            let told = if place + 1 == self.step { self.parts.as_slice() } else { &[] };
+            message.content.truncate(told.len());
+            for (part, told) in message.content.iter_mut().zip(told) {
+                told.leave_told(part);
+            }
+        }
     }
 
     /// Where a stream goes on after the event of this id.
