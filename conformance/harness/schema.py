@@ -232,9 +232,7 @@ KEY_ORDER: dict[str, list[str]] = {
         "id object usage_bytes created_at vector_store_id status last_error chunking_strategy "
         "attributes"
     ).split(),
-    "vector_store.file_batch": (
-        "id object created_at status vector_store_id file_counts"
-    ).split(),
+    "vector_store.file_batch": ("id object created_at status vector_store_id file_counts").split(),
     "file": (
         "object id purpose filename bytes created_at expires_at status status_details"
     ).split(),

@@ -40,9 +40,7 @@ class Crowd:
     """A server that handles two requests at once, and both are here to stay: searches whose query a model has yet
     to embed."""
 
-    def __init__(
-        self, servers: Any, db: str, upstream: ScriptedUpstream, ledger: Ledger
-    ) -> None:
+    def __init__(self, servers: Any, db: str, upstream: ScriptedUpstream, ledger: Ledger) -> None:
         self.embedder = upstream.model().always(Vectors())
         settings = {
             "ADJUTANT_CONNECTIONS_REQUESTS_AT_ONCE": "2",
@@ -78,9 +76,7 @@ class Crowd:
 
 
 @pytest.fixture
-def crowd(
-    servers: Any, db: str, upstream: ScriptedUpstream, ledger: Ledger
-) -> Iterator[Crowd]:
+def crowd(servers: Any, db: str, upstream: ScriptedUpstream, ledger: Ledger) -> Iterator[Crowd]:
     crowd = Crowd(servers, db, upstream, ledger)
     yield crowd
     crowd.end()
@@ -158,9 +154,7 @@ def test_the_sdk_gets_through_by_itself(crowd: Crowd, ledger: Ledger) -> None:
 class Busy:
     """A server that works on one run at once, and a model that waits at a gate before each answer."""
 
-    def __init__(
-        self, servers: Any, db: str, connect: Connect, model: Model, waiting: int
-    ) -> None:
+    def __init__(self, servers: Any, db: str, connect: Connect, model: Model, waiting: int) -> None:
         settings = {
             "ADJUTANT_RUNS_AT_ONCE": "1",
             "ADJUTANT_RUNS_WAITING": str(waiting),
@@ -181,9 +175,7 @@ class Busy:
 
 
 @pytest.fixture
-def busy(
-    servers: Any, db: str, connect: Connect, model: Model
-) -> Iterator[Callable[..., Busy]]:
+def busy(servers: Any, db: str, connect: Connect, model: Model) -> Iterator[Callable[..., Busy]]:
     made: list[Busy] = []
 
     def make(waiting: int = 100) -> Busy:
@@ -439,4 +431,3 @@ def test_bodies_are_bounded_together(servers: Any, db: str, ledger: Ledger) -> N
     ledger.expected_statuses.add(503)
     wait_for(look, lambda status: status == 200, "memory")
     server.stop()
-

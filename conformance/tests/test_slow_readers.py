@@ -32,7 +32,9 @@ def unread_request(server: Adjutant, path: str, body: Any = None) -> Iterator[so
     """Asks, and reads nothing of the answer. The kernel takes little for it."""
     content = b"" if body is None else json.dumps(body).encode()
     method = "GET" if body is None else "POST"
-    head = f"{method} /v1{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+    head = (
+        f"{method} /v1{path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+    )
     with socket.socket() as connection:
         connection.setsockopt(*SMALL)
         connection.settimeout(20)
