@@ -34,7 +34,8 @@ test('a document is attached, shown on its message, and searched', async (t) => 
   await attached.getByText('plants.md').waitFor();
   await attached.getByRole('button', { name: 'How plants.md is used: Searched' }).waitFor();
   await say(page, 'What grows on the moon?');
-  await page.getByText('Moonflowers grow there').waitFor();
+  // The passage that was found says so too, within a sentence.
+  await page.getByText(/^Moonflowers grow there/).waitFor();
   await attached.waitFor({ state: 'hidden' });
   const question = page.getByRole('article', { name: 'You' });
   assert.match(await question.innerText(), /plants\.md\s+Searched/);

@@ -48,9 +48,10 @@ test('the whole first visit', async (t) => {
 
   await say(page, 'Draw it.');
   await page.getByText('Here is the figure.').waitFor({ timeout: 90_000 });
-  const figure = answer(page).getByRole('img').first();
-  await figure.waitFor();
-  await page.waitForFunction((image) => image.naturalWidth > 0, await figure.elementHandle());
+  await answer(page).getByRole('img').first().waitFor();
+  // The image is another one, once the answer is the one that is stored.
+  const isDrawn = (image) => image.src.startsWith('blob:') && image.naturalWidth > 0;
+  await page.waitForFunction(`[...document.images].some(${isDrawn})`);
   await screenshot(page, 'figure');
 
   await page.reload();
