@@ -5,6 +5,9 @@ import { answer, say, screenshot, visit } from './browser.mjs';
 
 const RETURNS = '# Returns\n\nLamps may be returned within 30 days of purchase.\n';
 
+// The steps of a run say much of it too, folded away or not.
+const said = (page, text) => page.getByText(text).filter({ visible: true }).first();
+
 test('the whole first visit', async (t) => {
   const page = await visit(t, '/');
   await page.getByRole('heading', { name: 'Make your first assistant' }).waitFor();
@@ -40,14 +43,14 @@ test('the whole first visit', async (t) => {
   await passage.waitFor({ state: 'hidden' });
 
   await say(page, 'What is the weather in Oslo?');
-  await page.getByText('The assistant calls a function').waitFor();
+  await said(page, 'The assistant calls a function').waitFor();
   await page.getByLabel('Output of get_weather').fill('{"degrees": -5}');
   await screenshot(page, 'function-call');
   await page.getByRole('button', { name: 'Send the outputs' }).click();
-  await page.getByText('It is {"degrees": -5} there.').waitFor();
+  await said(page, 'It is {"degrees": -5} there.').waitFor();
 
   await say(page, 'Draw it.');
-  await page.getByText('Here is the figure.').waitFor({ timeout: 90_000 });
+  await said(page, 'Here is the figure.').waitFor({ timeout: 90_000 });
   await answer(page).getByRole('img').first().waitFor();
   // The image is another one, once the answer is the one that is stored.
   const isDrawn = (image) => image.src.startsWith('blob:') && image.naturalWidth > 0;
@@ -55,10 +58,9 @@ test('the whole first visit', async (t) => {
   await screenshot(page, 'figure');
 
   await page.reload();
-  await page.getByText('Here is the figure.').waitFor();
-  for (const said of ['How long may I return a lamp?', 'Within 30 days', 'It is {"degrees": -5} there.']) {
-    // The passage that was found says so too, folded away.
-    await page.getByText(said).filter({ visible: true }).first().waitFor();
+  await said(page, 'Here is the figure.').waitFor();
+  for (const text of ['How long may I return a lamp?', 'Within 30 days', 'It is {"degrees": -5} there.']) {
+    await said(page, text).waitFor();
   }
   await answer(page).getByRole('img').first().waitFor();
 });
