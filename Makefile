@@ -94,7 +94,7 @@ bench-code: ## Measure the code interpreter's sessions beside plain Python and J
 	@cargo build --release --locked --package adjutant-sandbox --features wasm --bin adjutant-python --example measure
 	@bench/code/run $(ARGS)
 
-bench-scale: ## Measure what runs cost PostgreSQL, and how many it takes (options: ARGS="RUNS SECONDS")
+bench-scale: ## Measure what runs and copies cost PostgreSQL, and how many runs it takes (options: ARGS="RUNS SECONDS")
 	@scripts/need rust compiler python
 	@cargo build --release --locked --package adjutant
 	@bench/scale/run $(SERVER) $(ARGS)

@@ -117,7 +117,7 @@ def processor_seconds(pid: int) -> float:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         # It has just ended; what it took is now among its parent's.
         return 0.0
     seconds = sum(int(field) for field in fields[11:15]) / TICKS
