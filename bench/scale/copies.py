@@ -10,7 +10,6 @@ own processor time is not in it, so one machine can play a thousand. Prints a ta
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 import tempfile
@@ -19,11 +18,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import openai
 import recording
-from costs import SETTINGS, processor_seconds, reply, running
+from costs import QUESTION, SETTINGS, processor_seconds, reply, running
 
 from harness import postgres
 from harness.scripted import Answer, Gate, ScriptedUpstream, Seen
@@ -69,8 +67,7 @@ def record(upstream: ScriptedUpstream) -> tuple[str, str]:
 def follow_elsewhere(server: Adjutant, other: Adjutant, model: str, gate: Gate) -> tuple[str, str]:
     client = openai.OpenAI(base_url=server.base_url, api_key="bench")
     assistant = client.beta.assistants.create(model=model)
-    question: Any = {"messages": [{"role": "user", "content": "What is three times one?"}]}
-    run = client.beta.threads.create_and_run(assistant_id=assistant.id, thread=question)
+    run = client.beta.threads.create_and_run(assistant_id=assistant.id, thread=QUESTION)
     gate.wait_until_reached()
     path = f"{other.base_url}/threads/{run.thread_id}/runs/{run.id}/stream"
     with httpx.stream("GET", path, timeout=60) as events:
@@ -138,14 +135,8 @@ def measured(database: postgres.Postgres, url: str, run: Path, copies: int, seco
     time.sleep(seconds)
     idle = (processor_seconds(database.pid) - before) / seconds * 1000
     before = processor_seconds(database.pid)
-    command: list[Any] = [postgres.program("pgbench"), "--no-vacuum", "--file", run]
-    command += ["--client", str(RUNNING), "--jobs", "1", "--rate", str(RUNS_A_SECOND)]
-    command += ["--time", str(seconds), "--protocol", "simple", url]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"pgbench failed:\n{done.stderr[-2000:]}")
-    rate = float(re.search(r"tps = ([\d.]+)", done.stdout)[1])
-    latency = float(re.search(r"latency average = ([\d.]+)", done.stdout)[1])
+    options = ("--rate", str(RUNS_A_SECOND))
+    rate, latency = recording.play(url, run, RUNNING, 1, seconds, *options)
     spent = (processor_seconds(database.pid) - before) * 1000 - idle * seconds
     return (
         f"| {copies} | {idle:.0f} | {rate:.0f} | {latency:.1f} | {spent / (rate * seconds):.2f} |"

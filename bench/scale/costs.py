@@ -34,6 +34,7 @@ SETTINGS = {
     "ADJUTANT_CODE_INTERPRETER_ENGINE": "off",
 }
 AT_ONCE = 8
+QUESTION: Any = {"messages": [{"role": "user", "content": "What is three times one?"}]}
 TICKS = os.sysconf("SC_CLK_TCK")
 # PostgreSQL tells its counters to others once a second.
 COUNTERS_SETTLE_SECONDS = 2
@@ -88,15 +89,14 @@ def kinds(client: openai.OpenAI, model: Model) -> list[Kind]:
         tools=[{"type": "file_search"}],
         tool_resources={"file_search": {"vector_store_ids": [store]}},
     )
-    question: Any = {"messages": [{"role": "user", "content": "What is three times one?"}]}
 
     def streamed(assistant: Any) -> None:
-        for _ in runs.create_and_run(assistant_id=assistant.id, thread=question, stream=True):
+        for _ in runs.create_and_run(assistant_id=assistant.id, thread=QUESTION, stream=True):
             pass
 
     def called() -> None:
         run = runs.create_and_run_poll(
-            assistant_id=function.id, thread=question, poll_interval_ms=20
+            assistant_id=function.id, thread=QUESTION, poll_interval_ms=20
         )
         calls = run.required_action.submit_tool_outputs.tool_calls
         outputs: Any = [{"tool_call_id": call.id, "output": "cold"} for call in calls]

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from costs import COUNTERS_SETTLE_SECONDS
@@ -86,3 +89,18 @@ def script(whole: list[Transaction]) -> str:
     )
     fresh = "".join(f"\\set {name} random(1, 1000000000000000)\n" for name in names.values())
     return fresh + text
+
+
+def play(
+    url: str, file: Path, connections: int, jobs: int, seconds: int, *options: str
+) -> tuple[float, float]:
+    """Has pgbench say a script again and again, and tells how often a second and how long each took, in ms."""
+    command: list[Any] = [postgres.program("pgbench"), "--no-vacuum", "--file", file, *options]
+    command += ["--client", str(connections), "--jobs", str(jobs)]
+    command += ["--time", str(seconds), "--protocol", "simple", url]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        sys.exit(f"pgbench failed:\n{done.stderr[-2000:]}")
+    rate = float(re.search(r"tps = ([\d.]+)", done.stdout)[1])
+    latency = float(re.search(r"latency average = ([\d.]+)", done.stdout)[1])
+    return rate, latency

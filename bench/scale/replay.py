@@ -10,15 +10,14 @@ what stops the runs is the database alone. Prints a table in Markdown.
 from __future__ import annotations
 
 import os
-import re
-import subprocess
 import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import openai
 import recording
-from costs import processor_seconds, reply, running
+from costs import QUESTION, processor_seconds, reply, running
 
 from harness import postgres
 from harness.scripted import ScriptedUpstream
@@ -34,11 +33,10 @@ def recorded_run() -> str:
     with running(upstream, recording.SETTINGS) as (database, _, server):
         client = openai.OpenAI(base_url=server.base_url, api_key="bench")
         assistant = client.beta.assistants.create(model=model.name)
-        question: Any = {"messages": [{"role": "user", "content": "What is three times one?"}]}
 
         def ask() -> Any:
             events = client.beta.threads.create_and_run(
-                assistant_id=assistant.id, thread=question, stream=True
+                assistant_id=assistant.id, thread=QUESTION, stream=True
             )
             run = next(event.data for event in events if event.event == "thread.run.created")
             for _ in events:
@@ -67,22 +65,16 @@ def main(seconds: int) -> None:
             client.beta.assistants.create(model=model.name)
             server.stop()
             for connections in CONNECTIONS:
-                print(measure(database, url, file.name, connections, seconds), flush=True)
+                print(measure(database, url, Path(file.name), connections, seconds), flush=True)
     upstream.stop()
 
 
 def measure(
-    database: postgres.Postgres, url: str, file: str, connections: int, seconds: int
+    database: postgres.Postgres, url: str, file: Path, connections: int, seconds: int
 ) -> str:
     before = processor_seconds(database.pid)
-    command: list[Any] = [postgres.program("pgbench"), "--no-vacuum", "--file", file]
-    command += ["--client", str(connections), "--jobs", str(min(connections, os.cpu_count() or 1))]
-    command += ["--time", str(seconds), "--protocol", "simple", url]
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode:
-        sys.exit(f"pgbench failed:\n{done.stderr[-2000:]}")
-    rate = float(re.search(r"tps = ([\d.]+)", done.stdout)[1])
-    latency = float(re.search(r"latency average = ([\d.]+)", done.stdout)[1])
+    jobs = min(connections, os.cpu_count() or 1)
+    rate, latency = recording.play(url, file, connections, jobs, seconds)
     spent = (processor_seconds(database.pid) - before) / (rate * seconds) * 1000
     return f"| {connections} | {rate:.0f} | {latency:.1f} | {spent:.2f} |"
 
