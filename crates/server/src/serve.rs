@@ -100,7 +100,7 @@ async fn start(config: &Config) -> anyhow::Result<(App, Connections, FolderLock)
 async fn work(config: &Config, app: &App) -> anyhow::Result<()> {
     let alone = config.database_url.is_empty();
     if alone {
-        app.files.take_over().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+        app.files.take_over().await?;
     }
     let watch = |name, task: JoinHandle<()>| app.health.watch(name, task.abort_handle());
     watch("cleaning", tokio::spawn(Arc::clone(&app.files).clean()));
@@ -153,7 +153,7 @@ pub async fn check(config: Config) -> anyhow::Result<()> {
         Place::Folder(folder) => say(&format!("Keeps everything in the folder `{}`.", folder.display()))?,
         Place::Postgres(..) => {
             let (store, _) = Store::open(&place(&config)).await?;
-            store.ping().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+            store.ping().await?;
             say("Keeps everything in PostgreSQL, which answers.")?;
         }
     }

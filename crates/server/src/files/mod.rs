@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 
 use crate::blobs::{self, Blobs, Content};
 use crate::clock::Clock;
-use crate::fault::{Fault, Result};
+use crate::fault::Result;
 use crate::ids::{fresh, hex};
 use crate::store::{Once, Project, Store};
 
@@ -77,10 +77,10 @@ impl Files {
     /// # Errors
     /// Where the blob store does not do one of these, or the database fails.
     pub async fn check(&self) -> anyhow::Result<()> {
-        let incoming = self.receive().await.map_err(broken)?;
+        let incoming = self.receive().await?;
         self.blobs.check(incoming.key()).await?;
         let keys = [incoming.key().to_owned()];
-        self.store.forget_blobs(&keys, self.clock.milliseconds() + DAY).await.map_err(broken)
+        Ok(self.store.forget_blobs(&keys, self.clock.milliseconds() + DAY).await?)
     }
 
     /// The most that is in memory of bytes that are being received.
@@ -179,10 +179,6 @@ impl Files {
         });
         Claim { key, renewing: renewing.abort_handle() }
     }
-}
-
-fn broken(fault: Fault) -> anyhow::Error {
-    anyhow!("{fault}")
 }
 
 impl Drop for Claim {

@@ -27,7 +27,7 @@ pub async fn export(store: Store, shelf: Shelf, project: Option<&str>, path: &Pa
     let mut pieces = match project {
         Some(name) => super::export_everything(store, shelf, Project::new(name)),
         None => {
-            let projects = store.projects().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+            let projects = store.projects().await?;
             say(&format!("Exporting {} projects.", projects.len()))?;
             super::export_projects(store, shelf, projects)
         }
@@ -59,10 +59,10 @@ pub async fn import(mut importer: Importer, path: &Path) -> anyhow::Result<()> {
         if length == 0 {
             break;
         }
-        importer.feed(&piece[..length]).await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+        importer.feed(&piece[..length]).await?;
         lines.have(importer.lines())?;
     }
-    let report = importer.finish().await.map_err(|fault| anyhow::anyhow!("{fault}"))?;
+    let report = importer.finish().await?;
     tell(&report)
 }
 
