@@ -99,10 +99,11 @@ bench-scale: ## Measure what runs and copies cost PostgreSQL, and how many runs 
 	@cargo build --release --locked --package adjutant
 	@bench/scale/run $(SERVER) $(ARGS)
 
-soak: ## Hold 9,500 idle streams open on one server: memory for each, keep-alives, and how fast others are answered
+soak: ## Hold idle streams open, beside a bare relay: 9,500 with their runs; with DATABASE_URL=postgres://… 10,000 whose runs another process works on
 	@scripts/need rust compiler
 	@cargo build --release --locked --package adjutant --package adjutant-bench
 	@$(TARGET)/release/adjutant-bench --only streams --streams 9500 $(ARGS)
+	@$(if $(DATABASE_URL),$(TARGET)/release/adjutant-bench --only streams --streams 10000 --split --database-url '$(DATABASE_URL)' $(ARGS))
 
 clean: ## Remove what was built (never the data folder)
 	cargo clean

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::http::Connection;
 
 /// What every client asks, and what in the answer is timed.
+#[derive(Clone)]
 pub(crate) struct Question {
     /// Whom to ask.
     pub(crate) address: SocketAddr,
@@ -27,6 +28,11 @@ pub(crate) struct Question {
 }
 
 impl Question {
+    /// The same, asked of another.
+    pub(crate) fn at(&self, address: SocketAddr) -> Self {
+        Self { address, ..self.clone() }
+    }
+
     /// A request that is answered by the stream of a run.
     pub(crate) fn of_run(address: SocketAddr, request: Vec<u8>) -> Self {
         Self {

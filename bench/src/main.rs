@@ -13,9 +13,11 @@ mod machine;
 mod measure;
 mod memory;
 mod process;
+mod relay;
 mod report;
 mod upstream;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +38,9 @@ enum Role {
     /// Be the upstream: print the port and serve until standard input closes. The bench starts this itself.
     #[command(hide = true)]
     Upstream,
+    /// Pass on what an upstream answers, and hold no more than that takes; or without one, a stream that never ends.
+    #[command(hide = true)]
+    Relay { upstream: Option<SocketAddr> },
 }
 
 /// What can be measured by itself.
@@ -76,6 +81,9 @@ struct Options {
     /// How many streams to hold open for the measurement of memory; 0 leaves it out
     #[arg(long, value_name = "N", default_value_t = 1000)]
     streams: usize,
+    /// Serve with one process and work on runs with another, over the same database
+    #[arg(long, requires = "database_url")]
+    split: bool,
     /// How many messages the threads have whose runs are compared
     #[arg(long, value_name = "N", value_delimiter = ',', default_value = "100,100000")]
     messages: Vec<usize>,
@@ -100,6 +108,7 @@ async fn main() -> anyhow::Result<()> {
     let CommandLine { role, options } = CommandLine::parse();
     match role {
         Some(Role::Upstream) => upstream::serve().await,
+        Some(Role::Relay { upstream }) => relay::serve(upstream).await,
         None => tokio::select! {
             outcome = measure::everything(&options) => report::print(&outcome?),
             _ = tokio::signal::ctrl_c() => anyhow::bail!("interrupted; nothing was measured"),

@@ -12,7 +12,7 @@ use crate::load::{self, Limit, Question, Seen};
 use crate::long_threads::{self, LongThread};
 use crate::machine::{self, Disk, Flushes, Processors};
 use crate::memory::{self, OpenStreams};
-use crate::process::{self, Server, Upstream};
+use crate::process::{self, Peer, Server};
 use crate::upstream::MODEL;
 use crate::{Options, Part};
 
@@ -73,10 +73,15 @@ pub(crate) struct Phase {
 
 /// Starts what is needed, measures, and stops it.
 pub(crate) async fn everything(options: &Options) -> Result<Outcome> {
-    // Each stream is a connection here and two in the server.
-    process::allow_open_files(2 * options.streams as u64 + 200)?;
-    let upstream = Upstream::start().await?;
-    let server = Server::start(options, upstream.address).await?;
+    // Each stream is a connection here and, where it works on the run as well, two in the server.
+    let each = if options.split { 1 } else { 2 };
+    process::allow_open_files(each * options.streams as u64 + 200)?;
+    let upstream = Peer::start(&["upstream"]).await?;
+    let server = Server::start(options, if options.split { "api" } else { "both" }, upstream.address).await?;
+    let worker = match options.split {
+        true => Some(Server::start(options, "worker", upstream.address).await?),
+        false => None,
+    };
     let (idle_bytes, idle_share) = idle(&server).await?;
     let assistant = create_assistant(&server).await?;
     let bench = Bench {
@@ -85,6 +90,7 @@ pub(crate) async fn everything(options: &Options) -> Result<Outcome> {
         disk: Disk::of(server.data.path())?,
         limit: options.limit(),
         server,
+        worker,
         upstream,
     };
     let sync_times = machine::sync_times(bench.server.data.path())?;
@@ -104,6 +110,9 @@ pub(crate) async fn everything(options: &Options) -> Result<Outcome> {
             long_threads::compare(&bench.server, &assistant, &options.messages, bench.limit).await?;
     }
     bench.server.stop().await?;
+    if let Some(worker) = bench.worker {
+        worker.stop().await?;
+    }
     let database = options.database_url.as_deref().map_or("SQLite".to_owned(), without_password);
     Ok(Outcome {
         database,
@@ -128,13 +137,20 @@ async fn idle(server: &Server) -> Result<(u64, f64)> {
     Ok((process::resident_bytes(server.pid)?, used.as_secs_f64() / WATCH.as_secs_f64()))
 }
 
-struct Bench {
-    direct: Arc<Question>,
-    adjutant: Arc<Question>,
+/// What is running, and what is asked of it.
+pub(crate) struct Bench {
+    /// Straight at the upstream.
+    pub(crate) direct: Arc<Question>,
+    /// A run.
+    pub(crate) adjutant: Arc<Question>,
     disk: Disk,
     limit: Limit,
-    server: Server,
-    upstream: Upstream,
+    /// The server that is asked.
+    pub(crate) server: Server,
+    /// Another one that works on its runs, where it does not do so itself.
+    pub(crate) worker: Option<Server>,
+    /// Its model's server.
+    pub(crate) upstream: Peer,
 }
 
 impl Bench {
@@ -168,7 +184,13 @@ impl Bench {
 
     async fn hold(&self, count: usize) -> Result<OpenStreams> {
         say(&format!("{count} open streams"));
-        memory::with_open_streams(&self.adjutant, count, &self.server, &self.upstream).await
+        memory::with_open_streams(self, count).await
+    }
+
+    /// Processor time that the processes of Adjutant have used.
+    pub(crate) fn servers_time(&self) -> Result<Duration> {
+        let pids = std::iter::once(&self.server).chain(&self.worker).map(|server| server.pid);
+        pids.map(process::processor_time).sum()
     }
 }
 
@@ -189,7 +211,7 @@ impl Counters {
         let mut control = Connection::open(bench.upstream.address).await?;
         let connections = String::from_utf8_lossy(control.call(&get("/connections")).await?).parse()?;
         Ok(Self {
-            server: process::processor_time(bench.server.pid)?,
+            server: bench.servers_time()?,
             queueing: process::queueing_time(bench.server.pid)?,
             generator: process::processor_time(std::process::id())?,
             upstream: process::processor_time(bench.upstream.pid)?,
@@ -201,7 +223,7 @@ impl Counters {
     }
 }
 
-fn direct_question(upstream: &Upstream) -> Question {
+fn direct_question(upstream: &Peer) -> Question {
     let body = format!(
         r#"{{"model":"{MODEL}","messages":[{{"role":"user","content":"What is three times one?"}}],"stream":true,"stream_options":{{"include_usage":true}}}}"#
     );

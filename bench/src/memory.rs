@@ -11,8 +11,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::http::{Connection, get_with, post};
 use crate::load::Question;
-use crate::measure::HEADERS;
-use crate::process::{Server, Upstream, resident_bytes};
+use crate::machine::Processors;
+use crate::measure::{Bench, HEADERS};
+use crate::process::{Peer, Server, resident_bytes};
 
 /// How many streams are being opened at any time.
 const OPENING_AT_ONCE: usize = 32;
@@ -22,53 +23,98 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(600);
 const LIVE_LIMIT: Duration = Duration::from_secs(60);
 const PROBES: usize = 200;
 const BETWEEN_PROBES: Duration = Duration::from_millis(5);
-/// For what is still going on when the last stream is open.
+/// For what is still going on when the last stream has ended.
 const SETTLE: Duration = Duration::from_secs(1);
+/// So long it is seen what idle streams cost.
+const WATCH: Duration = Duration::from_secs(20);
 
-/// Memory with streams open.
+/// What open streams take, of Adjutant and of a bare relay.
 pub(crate) struct OpenStreams {
     /// How many were open.
     pub(crate) count: usize,
-    /// Just before.
-    pub(crate) before: u64,
-    /// With all of them open.
-    pub(crate) open: u64,
-    /// When all had ended.
-    pub(crate) after: u64,
+    /// Of each process: the one that the streams are of, and the one that works on their runs, where that is another.
+    pub(crate) adjutant: Vec<Held>,
+    /// Of a relay that holds what the former must.
+    pub(crate) relay: Held,
+    /// With all of them open: the share of one core that all processes of Adjutant used together.
+    pub(crate) share: f64,
+    /// And that which everything else used: the database, this program, the machine's other programs.
+    pub(crate) others: f64,
     /// How long it took to answer an ordinary request before, sorted.
     pub(crate) answered_before: Vec<Duration>,
     /// And with all of them open.
     pub(crate) answered_open: Vec<Duration>,
 }
 
-impl OpenStreams {
+/// A process's bytes of memory.
+pub(crate) struct Held {
+    /// What it is.
+    pub(crate) name: &'static str,
+    pid: u32,
+    /// Just before.
+    pub(crate) before: u64,
+    /// With all streams open.
+    pub(crate) open: u64,
+    /// When all had ended.
+    pub(crate) after: u64,
+}
+
+impl Held {
+    fn before(name: &'static str, pid: u32) -> Result<Self> {
+        Ok(Self { name, pid, before: resident_bytes(pid)?, open: 0, after: 0 })
+    }
+
     /// Bytes for each stream.
-    pub(crate) fn each(&self) -> u64 {
-        self.open.saturating_sub(self.before) / self.count as u64
+    pub(crate) fn each(&self, count: usize) -> f64 {
+        self.open.saturating_sub(self.before) as f64 / count as f64
     }
 }
 
 /// Opens `count` streams, has the upstream stop half-way in each, and looks.
-pub(crate) async fn with_open_streams(
-    question: &Arc<Question>,
-    count: usize,
-    server: &Server,
-    upstream: &Upstream,
-) -> Result<OpenStreams> {
-    let mut control = Connection::open(upstream.address).await?;
-    let answered_before = answer_times(server).await?;
-    let before = resident_bytes(server.pid)?;
+pub(crate) async fn with_open_streams(bench: &Bench, count: usize) -> Result<OpenStreams> {
+    let mut control = Connection::open(bench.upstream.address).await?;
     control.call(&post("/hold", "", "")).await?;
-    let streams = Streams::open(question, count).await?;
-    sleep(SETTLE).await;
-    let answered_open = answer_times(server).await?;
+    let relay = of_relay(bench, count).await?;
+    let server = &bench.server;
+    let answered_before = answer_times(server).await?;
+    let mut adjutant = vec![Held::before("Adjutant", server.pid)?];
+    if let Some(worker) = &bench.worker {
+        adjutant.push(Held::before("its worker", worker.pid)?);
+    }
+    let streams = Streams::open(&bench.adjutant, count).await?;
     streams.live().await?;
-    let open = resident_bytes(server.pid)?;
+    let before = (bench.servers_time()?, Processors::now()?);
+    let began = Instant::now();
+    let answered_open = answer_times(server).await?;
+    sleep(WATCH.saturating_sub(began.elapsed())).await;
+    let servers = bench.servers_time()?.saturating_sub(before.0);
+    let others = Processors::now()?.since(before.1).busy.saturating_sub(servers);
+    let [share, others] = [servers, others].map(|used| used.div_duration_f64(began.elapsed()));
+    for held in &mut adjutant {
+        held.open = resident_bytes(held.pid)?;
+    }
     control.call(&post("/release", "", "")).await?;
     streams.end().await?;
     sleep(SETTLE).await;
-    let after = resident_bytes(server.pid)?;
-    Ok(OpenStreams { count, before, open, after, answered_before, answered_open })
+    for held in &mut adjutant {
+        held.after = resident_bytes(held.pid)?;
+    }
+    Ok(OpenStreams { count, adjutant, relay, share, others, answered_before, answered_open })
+}
+
+/// What a relay holds for the same streams; where runs are worked on elsewhere, without connections to the model.
+async fn of_relay(bench: &Bench, count: usize) -> Result<Held> {
+    let upstream = bench.upstream.address.to_string();
+    let role: &[&str] = if bench.worker.is_some() { &["relay"] } else { &["relay", &upstream] };
+    let relay = Peer::start(role).await?;
+    let mut held = Held::before("a bare relay", relay.pid)?;
+    let streams = Streams::open(&Arc::new(bench.direct.at(relay.address)), count).await?;
+    streams.live().await?;
+    held.open = resident_bytes(relay.pid)?;
+    drop(streams);
+    sleep(SETTLE).await;
+    held.after = resident_bytes(relay.pid)?;
+    Ok(held)
 }
 
 /// How long the server takes for an ordinary request, some hundred times.

@@ -16,6 +16,8 @@ use crate::Options;
 
 /// The key that the server accepts during the measurement.
 const KEY: &str = "bench";
+/// After so long without an event a stream says that it is alive.
+pub(crate) const KEEPALIVE_SECONDS: u64 = 3;
 const START_LIMIT: Duration = Duration::from_secs(30);
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -32,8 +34,8 @@ pub(crate) fn allow_open_files(needed: u64) -> Result<()> {
     Ok(())
 }
 
-/// The scripted upstream, running.
-pub(crate) struct Upstream {
+/// This very program, running in another role.
+pub(crate) struct Peer {
     /// Its process.
     pub(crate) pid: u32,
     /// Where it listens.
@@ -43,18 +45,18 @@ pub(crate) struct Upstream {
     _input: ChildStdin,
 }
 
-impl Upstream {
-    /// Starts this very program in its other role.
-    pub(crate) async fn start() -> Result<Self> {
+impl Peer {
+    /// Starts it, and waits until it listens.
+    pub(crate) async fn start(role: &[&str]) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("upstream").stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
-        let mut child = command.spawn().context("could not start the upstream")?;
+        command.args(role).stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().with_context(|| format!("could not start {role:?}"))?;
         let (Some(input), Some(output), Some(pid)) = (child.stdin.take(), child.stdout.take(), child.id())
         else {
-            bail!("the upstream ended at once");
+            bail!("{role:?} ended at once");
         };
         let port = timeout(START_LIMIT, BufReader::new(output).lines().next_line()).await??;
-        let port: u16 = port.context("the upstream ended at once")?.parse()?;
+        let port: u16 = port.with_context(|| format!("{role:?} ended at once"))?.parse()?;
         Ok(Self { pid, address: ([127, 0, 0, 1], port).into(), _child: child, _input: input })
     }
 }
@@ -93,16 +95,16 @@ impl Drop for Folder {
 }
 
 impl Server {
-    /// Starts the server and waits until it listens.
-    pub(crate) async fn start(options: &Options, upstream: SocketAddr) -> Result<Self> {
+    /// Starts the server in a role and waits until it listens.
+    pub(crate) async fn start(options: &Options, role: &str, upstream: SocketAddr) -> Result<Self> {
         let program = match &options.server {
             Some(program) => program.clone(),
             None => std::env::current_exe()?.with_file_name("adjutant"),
         };
         ensure!(program.exists(), "`{}` is not there; `make bench` builds it", program.display());
-        let data = Folder::create(options.data.join(format!("data-{}", std::process::id())))?;
-        let log = options.data.join("server.log");
-        let mut child = command(&program, options, upstream, data.path())
+        let data = Folder::create(options.data.join(format!("data-{role}-{}", std::process::id())))?;
+        let log = options.data.join(format!("{role}.log"));
+        let mut child = command(&program, options, role, upstream, data.path())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)
             .kill_on_drop(true)
@@ -133,9 +135,9 @@ impl Server {
     }
 }
 
-fn command(program: &PathBuf, options: &Options, upstream: SocketAddr, data: &Path) -> Command {
+fn command(program: &PathBuf, options: &Options, role: &str, upstream: SocketAddr, data: &Path) -> Command {
     let mut command = Command::new(program);
-    command.args(["serve", "--listen", "127.0.0.1:0", "--upstream"]);
+    command.args(["serve", "--role", role, "--listen", "127.0.0.1:0", "--upstream"]);
     command.arg(format!("http://{upstream}/v1")).arg("--data").arg(data);
     if let Some(url) = &options.database_url {
         command.args(["--database-url", url]);
@@ -143,8 +145,8 @@ fn command(program: &PathBuf, options: &Options, upstream: SocketAddr, data: &Pa
     command.args(&options.server_arguments).env("ADJUTANT_API_KEYS", KEY);
     // Open streams are waited for until they have heard that the server is alive. Opening thousands may take longer than
     // a model may be silent.
-    command.env("ADJUTANT_RUNS_KEEPALIVE_SECONDS", "3").env("ADJUTANT_RUNS_EXPIRES_SECONDS", "3600");
-    command.env("ADJUTANT_UPSTREAM_IDLE_SECONDS", "3600");
+    command.env("ADJUTANT_RUNS_KEEPALIVE_SECONDS", KEEPALIVE_SECONDS.to_string());
+    command.env("ADJUTANT_RUNS_EXPIRES_SECONDS", "3600").env("ADJUTANT_UPSTREAM_IDLE_SECONDS", "3600");
     command
 }
 

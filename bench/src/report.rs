@@ -9,6 +9,7 @@ use anyhow::Result;
 use crate::load::percentile;
 use crate::long_threads::LongThread;
 use crate::measure::{Comparison, Outcome, Phase};
+use crate::memory::OpenStreams;
 use crate::upstream::DELTAS;
 
 /// A row's name and how to get its value from a phase.
@@ -166,23 +167,38 @@ fn long_threads(threads: &[LongThread]) -> Result<String> {
 
 fn memory(outcome: &Outcome) -> Result<String> {
     let mut text = "\nMemory of the server (resident)\n".to_owned();
-    let mut row = |name: &str, bytes: u64| writeln!(text, "  {name:<34}{:>7.1} MiB", mebibytes(bytes));
-    row("idle after the start", outcome.idle_bytes)?;
-    row("after the load", outcome.loaded_bytes)?;
-    if let Some(streams) = &outcome.streams {
-        row(&format!("with {} open streams", streams.count), streams.open)?;
-        row("when they had ended", streams.after)?;
-        writeln!(text, "  {:<34}{:>7.1} KiB", "for each open stream", streams.each() as f64 / 1024.0)?;
-    }
+    writeln!(text, "  {:<34}{:>7.1} MiB", "idle after the start", mebibytes(outcome.idle_bytes))?;
+    writeln!(text, "  {:<34}{:>7.1} MiB", "after the load", mebibytes(outcome.loaded_bytes))?;
     writeln!(text, "  {:<34}{:>7} of one core", "processor while idle", percent(outcome.idle_share))?;
     if let Some(streams) = &outcome.streams {
-        writeln!(text, "\n{:<36}{:>10}{:>10}", "An ordinary request", "p50", "p99")?;
-        for (name, times) in
-            [("before", &streams.answered_before), ("with them open", &streams.answered_open)]
-        {
-            let (p50, p99) = (milliseconds(percentile(times, 0.5)), milliseconds(percentile(times, 0.99)));
-            writeln!(text, "  {name:<34}{p50:>7.2} ms{p99:>7.2} ms")?;
-        }
+        text += &open_streams(streams)?;
+    }
+    Ok(text)
+}
+
+/// What they take, and what they leave to others.
+fn open_streams(streams: &OpenStreams) -> Result<String> {
+    let title = format!("{} open streams", streams.count);
+    let mut text = format!("\n{title:<36}{:>11}{:>11}{:>11}{:>14}\n", "before", "open", "ended", "each");
+    for held in streams.adjutant.iter().chain([&streams.relay]) {
+        let [before, open, after] = [held.before, held.open, held.after].map(mebibytes);
+        let each = held.each(streams.count) / 1024.0;
+        writeln!(
+            text,
+            "  {:<34}{before:>7.1} MiB{open:>7.1} MiB{after:>7.1} MiB{each:>10.1} KiB",
+            held.name
+        )?;
+    }
+    if let Some(adjutant) = streams.adjutant.first() {
+        let own = (adjutant.each(streams.count) - streams.relay.each(streams.count)) / 1024.0;
+        writeln!(text, "  {:<34}{:>43.1} KiB", "of Adjutant's own", own)?;
+    }
+    writeln!(text, "  {:<34}{:>7} of one core", "processor with them open", percent(streams.share))?;
+    writeln!(text, "  {:<34}{:>7} of one core", "everything else meanwhile", percent(streams.others))?;
+    writeln!(text, "\n{:<36}{:>10}{:>10}", "An ordinary request", "p50", "p99")?;
+    for (name, times) in [("before", &streams.answered_before), ("with them open", &streams.answered_open)] {
+        let (p50, p99) = (milliseconds(percentile(times, 0.5)), milliseconds(percentile(times, 0.99)));
+        writeln!(text, "  {name:<34}{p50:>7.2} ms{p99:>7.2} ms")?;
     }
     Ok(text)
 }

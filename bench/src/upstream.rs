@@ -26,13 +26,16 @@ const WORDS: [&str; 4] = ["Three ", "times ", "one is ", "three. "];
 
 /// Prints the port and serves until standard input closes, which it does when the bench ends in any way.
 pub(crate) async fn serve() -> Result<()> {
+    serve_with(async |listener| LocalSet::new().run_until(accept(listener)).await).await
+}
+
+/// Prints the port of a listener and serves with it until standard input closes.
+pub(crate) async fn serve_with(accept: impl AsyncFnOnce(TcpListener) -> Result<()>) -> Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     writeln!(std::io::stdout(), "{}", listener.local_addr()?.port())?;
-    let tasks = LocalSet::new();
-    let accept = tasks.run_until(accept(listener));
     let closed = tokio::task::spawn_blocking(|| std::io::stdin().read(&mut [0]));
     tokio::select! {
-        outcome = accept => outcome,
+        outcome = accept(listener) => outcome,
         closed = closed => Ok(closed?.map(drop)?),
     }
 }
@@ -62,17 +65,15 @@ struct Script {
 
 impl Script {
     fn new() -> Self {
-        let half = DELTAS / 2;
         let mut begin = HEAD.to_owned();
-        begin += &event(&choice(r#"{"role":"assistant","content":"","refusal":null}"#, "null"));
-        (0..half).for_each(|index| begin += &event(&text(index)));
+        first_half().iter().for_each(|event| begin += &chunked(event));
         let mut rest = String::new();
-        (half..DELTAS).for_each(|index| rest += &event(&text(index)));
-        rest += &event(&choice("{}", r#""stop""#));
-        rest += &event(&chunk(
+        (DELTAS / 2..DELTAS).for_each(|index| rest += &chunked(&event(&text(index))));
+        rest += &chunked(&event(&choice("{}", r#""stop""#)));
+        rest += &chunked(&event(&chunk(
             r#""choices":[],"usage":{"prompt_tokens":20,"completion_tokens":16,"total_tokens":36}"#,
-        ));
-        rest += &event("[DONE]");
+        )));
+        rest += &chunked(&event("[DONE]"));
         let whole = format!("{begin}{rest}").into_bytes();
         Self {
             begin: begin.into_bytes(),
@@ -128,10 +129,19 @@ impl Script {
     }
 }
 
-/// One server-sent event as one chunk.
+/// The events before those that wait while streams are held.
+pub(crate) fn first_half() -> Vec<String> {
+    let role = choice(r#"{"role":"assistant","content":"","refusal":null}"#, "null");
+    std::iter::once(role).chain((0..DELTAS / 2).map(text)).map(|data| event(&data)).collect()
+}
+
 fn event(data: &str) -> String {
-    let event = format!("data: {data}\n\n");
-    format!("{:x}\r\n{event}\r\n", event.len())
+    format!("data: {data}\n\n")
+}
+
+/// A piece of a body whose length is not known before.
+fn chunked(piece: &str) -> String {
+    format!("{:x}\r\n{piece}\r\n", piece.len())
 }
 
 fn chunk(rest: &str) -> String {
