@@ -2,6 +2,8 @@
 //! from what is stored, and from what the worker has in hand where it is in this process, so nothing is kept
 //! for them and any process can serve them.
 
+use std::future::pending;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,7 +15,8 @@ use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::sync::futures::Notified;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::executor::Work;
 use super::hosted::or_none;
@@ -25,14 +28,17 @@ use super::{Engine, Stream};
 use crate::fault::{Fault, Result};
 use crate::store::{News, Project, Reading};
 
-/// How often a run is looked at when nobody says that something was stored.
+/// How often a run is looked at where news of it cannot be heard.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// And where they can. Thousands may follow runs of which there is nothing new for minutes.
+const LOOK_WHILE_HEARING: Duration = Duration::from_secs(60);
+
 /// Who follows a run that is worked on in another process says so again after this long.
-const SAID_AGAIN: Duration = Duration::from_secs(5);
+const SAID_AGAIN: Duration = Duration::from_secs(10);
 
 /// A worker that has not heard for so long that somebody follows it from another process takes it that nobody does.
-const FOLLOWED: Duration = Duration::from_secs(15);
+const FOLLOWED: Duration = Duration::from_secs(45);
 
 /// How long the database may be away before a stream ends.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -67,10 +73,16 @@ impl Live {
         self.attached.notified().await;
     }
 
-    /// Notes that somebody in another process follows the run: what grows is stored often for a while.
-    pub(super) fn follow_from_elsewhere(&self) {
-        *self.followed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-        self.attached.notify_one();
+    /// Notes that somebody in another process follows the run: what grows is stored often for a while, and told. True
+    /// where that was not so before.
+    pub(super) fn follow_from_elsewhere(&self) -> bool {
+        let mut followed = self.followed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = followed.replace(Instant::now());
+        let is_new = before.is_none_or(|at| at.elapsed() >= FOLLOWED);
+        if is_new {
+            self.attached.notify_one();
+        }
+        is_new
     }
 
     /// Whether somebody in another process follows the run, and is to be told what is stored.
@@ -210,7 +222,7 @@ impl Engine {
                 Err(Fault::Unavailable(why)) if away.is_none_or(|since| since.elapsed() < PATIENCE) => {
                     tracing::warn!(run.id = %run, "a stream of run `{run}` waits for the database: {why:#}");
                     away.get_or_insert_with(Instant::now);
-                    tokio::time::sleep(LOOK).await;
+                    sleep(LOOK).await;
                     continue;
                 }
                 // The thread was deleted with its run, as a client hears it whose stream began the run.
@@ -233,21 +245,27 @@ impl Engine {
                 Then::GoOn => continue,
                 Then::Wait => {}
             }
-            if follower.is_none() && said.is_none_or(|said| said.elapsed() >= SAID_AGAIN) {
-                self.store.announce(News::RunFollowed(run.clone()));
-                said = Some(Instant::now());
-            }
+            let hears = follower.is_some() || self.store.hears_news();
             let change = async {
-                match changed {
-                    Some(changed) => changed.await,
-                    None => moved.await,
+                tokio::select! {
+                    () = or_never(changed) => {}
+                    () = moved => {}
+                    () = to.left() => {}
+                    () = sleep(if hears { LOOK_WHILE_HEARING } else { LOOK }) => {}
                 }
             };
-            let is_ending = tokio::select! {
-                () = change => false,
-                () = tokio::time::sleep(LOOK) => false,
-                () = to.left() => false,
-                _ = ending.wait_for(|ending| *ending) => true,
+            let mut change = pin!(change);
+            let is_ending = loop {
+                let again = said.map_or_else(Instant::now, |said| said + SAID_AGAIN);
+                tokio::select! {
+                    biased;
+                    () = sleep_until(again), if follower.is_none() => {
+                        self.store.announce(News::RunFollowed(run.clone()));
+                        said = Some(Instant::now());
+                    }
+                    () = change.as_mut() => break false,
+                    _ = ending.wait_for(|ending| *ending) => break true,
+                }
             };
             if is_ending {
                 tell_that_it_ends(&told, (thread, run), telling, to);
@@ -320,6 +338,13 @@ fn cancelled(mut known: Known, now: UnixSeconds) -> Known {
         let _ = machine::end(&mut known.run, &End::Cancelled, usage, now);
     }
     known
+}
+
+async fn or_never(change: Option<Notified<'_>>) {
+    match change {
+        Some(change) => change.await,
+        None => pending().await,
+    }
 }
 
 /// What a client hears whose stream ends before the run does.

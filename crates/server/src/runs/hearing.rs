@@ -1,8 +1,10 @@
 //! The runs that this process works on or waits for, and the news that it hears of them.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use adjutant_wire::RunId;
 use tokio::sync::futures::Notified;
@@ -13,6 +15,9 @@ use super::listener::Listener;
 use super::worker::Room;
 use super::{Engine, executor};
 use crate::store::{Claimed, Hearing, Lease, News, Project};
+
+/// How often it is looked whether runs are still worked on whose news are waited for here.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// A run that is worked on here.
 pub(super) struct AtWork {
@@ -45,6 +50,10 @@ impl Watchers {
         if let Some(moved) = self.watched().get(run).and_then(Weak::upgrade) {
             moved.notify_waiters();
         }
+    }
+
+    fn runs(&self) -> Vec<RunId> {
+        self.watched().keys().cloned().collect()
     }
 
     fn tell_all(&self) {
@@ -89,9 +98,8 @@ impl Engine {
                 News::RunChanged(run) => self.changed(&run),
                 News::RunMoved(run) => self.watched.tell(&run),
                 News::RunFollowed(run) => {
-                    if let Some(live) = self.live(&run) {
-                        live.follow_from_elsewhere();
-                        // What was stored before this was heard, nobody was told.
+                    // What was stored before this was heard, nobody was told.
+                    if self.live(&run).is_some_and(|live| live.follow_from_elsewhere()) {
                         self.store.announce(News::RunMoved(run));
                     }
                 }
@@ -102,6 +110,20 @@ impl Engine {
                     self.doubtful.notify_one();
                 }
                 News::FileDue | News::FileMoved => {}
+            }
+        }
+    }
+
+    /// Looks, for all who wait for news at once, which of their runs nobody works on any more, until the process ends:
+    /// the last news may have been lost with the worker.
+    pub(super) async fn look_after_watched(self: Arc<Self>) {
+        let mut tick = tokio::time::interval(LOOK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tick.tick().await;
+            match self.store.runs_not_at_work(&self.watched.runs(), self.clock.milliseconds()).await {
+                Ok(left) => left.iter().for_each(|run| self.watched.tell(run)),
+                Err(fault) => tracing::debug!("it could not be seen which runs are worked on: {fault}"),
             }
         }
     }
@@ -143,7 +165,7 @@ impl Engine {
     /// Tells whoever works on this run here that it is not as it was.
     pub(super) fn changed(&self, run: &RunId) {
         let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, worker) in at_work.iter().filter(|((at_work, _), _)| at_work == run) {
+        for (_, worker) in at_work.range(all_workers(run)) {
             worker.tell.send_replace(());
         }
     }
@@ -151,10 +173,15 @@ impl Engine {
     /// What the worker of this run shows, if it is worked on here.
     pub(super) fn live(&self, run: &RunId) -> Option<Arc<Live>> {
         let at_work = self.at_work.lock().unwrap_or_else(PoisonError::into_inner);
-        at_work.iter().find(|((at_work, _), _)| at_work == run).map(|(_, worker)| Arc::clone(&worker.live))
+        at_work.range(all_workers(run)).next_back().map(|(_, worker)| Arc::clone(&worker.live))
     }
 }
 
 fn at_work_key(lease: &Lease) -> (RunId, i64) {
     (lease.run().clone(), lease.token())
+}
+
+/// A run has a second worker here while one that has lost its lease does not know it yet.
+fn all_workers(run: &RunId) -> RangeInclusive<(RunId, i64)> {
+    (run.clone(), i64::MIN)..=(run.clone(), i64::MAX)
 }

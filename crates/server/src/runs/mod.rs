@@ -27,7 +27,7 @@ mod told;
 mod turn;
 mod worker;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -73,7 +73,7 @@ pub struct Engine {
     /// Names this process in leases.
     owner: String,
     /// Runs that this process works on, and how their workers hear of changes.
-    at_work: Mutex<HashMap<(RunId, i64), AtWork>>,
+    at_work: Mutex<BTreeMap<(RunId, i64), AtWork>>,
     /// Wakes the worker that looks for due runs.
     due: Notify,
     /// Whether a run was worked on since the leases were last renewed: an idle server writes nothing.
@@ -141,6 +141,7 @@ impl Engine {
             ending: watch::Sender::new(false),
         });
         tokio::spawn(Arc::clone(&engine).hear(hearing));
+        tokio::spawn(Arc::clone(&engine).look_after_watched());
         engine
     }
 

@@ -8,6 +8,8 @@
 //! They go out after the commit, many in one statement, and not inside the transaction: PostgreSQL up to 18 lets
 //! transactions that notify commit one after another, each with its wait for the disk (ARCHITECTURE.md has figures).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use adjutant_wire::{RunId, ThreadId};
@@ -30,8 +32,8 @@ const NOTIFY: &str = "select pg_notify($1, $2)";
 /// News that wait to be heard in this process. Who is slower than that is told that some were missed.
 const HEARD_LATE: usize = 4_096;
 
-/// News that wait to go out. What is beyond that is not sent: a database that takes none is away, and others look
-/// by themselves.
+/// News that wait to go out. What is beyond that is not sent: a database that takes none is away. Others are told that
+/// they have missed some.
 const SAID_LATE: usize = 4_096;
 
 /// News in one statement, and bytes in one (PostgreSQL takes less than 8,000).
@@ -42,13 +44,14 @@ const MOST_BYTES: usize = 7_900;
 /// session of the database for each of them (docs/scale.md has figures).
 const GATHERING: Duration = Duration::from_millis(10);
 
-/// After so long without news it is looked whether the connection still is one: a network can swallow it silently.
+/// After so long without news, one without content is sent to all: a network can swallow a connection silently, and a
+/// pooler that lends its sessions to others delivers none.
 const SILENCE: Duration = Duration::from_secs(20);
 
-/// How long that look may take.
+/// How long it may take to be heard.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two tries to connect.
+/// Between two tries to connect, or to say something.
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Something that somebody may be waiting for.
@@ -80,6 +83,16 @@ pub(super) struct Bulletin {
     elsewhere: Option<mpsc::Sender<News>>,
     /// What this process is called in letters, where it writes any.
     name: Option<String>,
+    line: Arc<Line>,
+}
+
+/// How news between processes fare.
+#[derive(Default)]
+struct Line {
+    /// Whether those of others are heard.
+    hears: AtomicBool,
+    /// Whether some of ours were not sent.
+    lost: AtomicBool,
 }
 
 /// What hears the news of all processes.
@@ -97,7 +110,8 @@ struct Letter<T> {
 impl Bulletin {
     /// News that stay within this process.
     pub(super) fn within() -> Self {
-        Self { here: broadcast::Sender::new(HEARD_LATE), elsewhere: None, name: None }
+        let here = broadcast::Sender::new(HEARD_LATE);
+        Self { here, elsewhere: None, name: None, line: Arc::default() }
     }
 
     /// News that go to all processes over a PostgreSQL, and come from them.
@@ -108,16 +122,20 @@ impl Bulletin {
         // A connection of its own: where requests wait for one, news are the more urgent.
         let pool =
             AnyPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(saying);
-        tokio::spawn(say(pool, name.clone(), said));
-        tokio::spawn(hear(hearing.disable_statement_logging(), name.clone(), here.clone()));
-        Self { here, elsewhere: Some(elsewhere), name: Some(name) }
+        let line = Arc::<Line>::default();
+        tokio::spawn(say(pool, name.clone(), said, Arc::clone(&line)));
+        let hearing = hearing.disable_statement_logging();
+        tokio::spawn(hear(hearing, name.clone(), here.clone(), Arc::clone(&line)));
+        Self { here, elsewhere: Some(elsewhere), name: Some(name), line }
     }
 
     /// Tells all. Never waits.
     pub(super) fn post(&self, news: impl IntoIterator<Item = News>) {
         for news in news {
-            if let Some(elsewhere) = &self.elsewhere {
-                let _ = elsewhere.try_send(news.clone());
+            if let Some(elsewhere) = &self.elsewhere
+                && elsewhere.try_send(news.clone()).is_err()
+            {
+                self.line.lost.store(true, Ordering::Release);
             }
             // Nobody may listen.
             let _ = self.here.send(news);
@@ -140,6 +158,16 @@ impl Store {
         self.bulletin.post([news]);
     }
 
+    /// Whether no other process uses the database.
+    pub(super) fn is_alone(&self) -> bool {
+        self.bulletin.elsewhere.is_none()
+    }
+
+    /// Whether all news are heard, sooner or later, as those within one process always are.
+    pub fn hears_news(&self) -> bool {
+        self.is_alone() || self.bulletin.line.hears.load(Ordering::Acquire)
+    }
+
     /// Hears the news from now on.
     pub fn hear(&self) -> Hearing {
         Hearing(self.bulletin.here.subscribe())
@@ -158,8 +186,13 @@ impl Hearing {
 }
 
 /// Sends what waits: the first at once, then as much together as came meanwhile.
-async fn say(pool: AnyPool, name: String, mut said: mpsc::Receiver<News>) {
-    while let Some(first) = said.recv().await {
+async fn say(pool: AnyPool, name: String, mut said: mpsc::Receiver<News>, line: Arc<Line>) {
+    loop {
+        let first = match line.lost.swap(false, Ordering::AcqRel) {
+            true => Some(News::Missed),
+            false => said.recv().await,
+        };
+        let Some(first) = first else { return };
         let mut news = vec![first];
         while news.len() < SAID_AT_ONCE
             && let Ok(more) = said.try_recv()
@@ -172,6 +205,8 @@ async fn say(pool: AnyPool, name: String, mut said: mpsc::Receiver<News>) {
             let sent = sqlx::query(NOTIFY).bind(CHANNEL).bind(text).execute(&pool).await;
             if let Err(error) = sent {
                 tracing::debug!("other processes could not be told news: {error}");
+                line.lost.store(true, Ordering::Release);
+                tokio::time::sleep(PAUSE).await;
             }
         }
         if news.len() < SAID_AT_ONCE {
@@ -194,9 +229,11 @@ fn letters(name: &str, news: &[News]) -> Vec<String> {
 }
 
 /// Hears what other processes say, for ever: a connection that is lost is made again.
-async fn hear(options: PgConnectOptions, name: String, here: broadcast::Sender<News>) {
+async fn hear(options: PgConnectOptions, name: String, here: broadcast::Sender<News>, line: Arc<Line>) {
     loop {
-        if let Err(error) = hear_while_connected(&options, &name, &here).await {
+        let heard = hear_while_connected(&options, &name, &here, &line.hears).await;
+        line.hears.store(false, Ordering::Release);
+        if let Err(error) = heard {
             tracing::warn!("news of other processes are not heard, and are looked for instead: {error}");
         }
         tokio::time::sleep(PAUSE).await;
@@ -207,6 +244,7 @@ async fn hear_while_connected(
     options: &PgConnectOptions,
     name: &str,
     here: &broadcast::Sender<News>,
+    hears: &AtomicBool,
 ) -> Result<(), sqlx::Error> {
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -219,19 +257,36 @@ async fn hear_while_connected(
     listener.listen(CHANNEL).await?;
     // What was said before is lost.
     let _ = here.send(News::Missed);
+    let mut asked = ask(&mut listener, name).await?;
     loop {
-        match tokio::time::timeout(SILENCE, listener.try_recv()).await {
+        match tokio::time::timeout(if asked { PATIENCE } else { SILENCE }, listener.try_recv()).await {
             Ok(heard) => match heard? {
-                Some(letter) => tell(letter.payload(), name, here),
+                Some(letter) => {
+                    asked = false;
+                    hears.store(true, Ordering::Release);
+                    tell(letter.payload(), name, here);
+                }
                 // The connection was lost.
                 None => return Ok(()),
             },
-            Err(_) => {
-                let asked = tokio::time::timeout(PATIENCE, sqlx::query("select 1").execute(&mut listener));
-                asked.await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+            Err(_) if asked => {
+                return Err(sqlx::Error::Protocol(
+                    "what is said on this connection is not heard on it; a pooler must leave a session to its client"
+                        .to_owned(),
+                ));
             }
+            Err(_) => asked = ask(&mut listener, name).await?,
         }
     }
+}
+
+/// Says something without content, to hear it.
+async fn ask(listener: &mut PgListener, name: &str) -> Result<bool, sqlx::Error> {
+    for text in letters(name, &[]) {
+        let saying = sqlx::query(NOTIFY).bind(CHANNEL).bind(text).execute(&mut *listener);
+        tokio::time::timeout(PATIENCE, saying).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+    }
+    Ok(true)
 }
 
 fn tell(letter: &str, name: &str, here: &broadcast::Sender<News>) {

@@ -3,6 +3,8 @@
 //! A lease is a fact of the database: the run's row names the process that works on it and counts claims.
 //! Whoever writes to a run shows its [`Lease`]; a write under an older count changes nothing.
 
+use std::collections::HashSet;
+
 use adjutant_wire::id::Id;
 use adjutant_wire::list::{List, ListQuery};
 use adjutant_wire::runs::{Run, RunStatus};
@@ -141,6 +143,29 @@ impl Store {
             cancelling: cancelling(&status),
         };
         Ok(rows.into_iter().map(renewed).collect())
+    }
+
+    /// Those of these runs that no process works on at `now` (milliseconds since 1970): they have ended, are gone, wait
+    /// for their clients or a worker, or have lost theirs. None where this is the only process, which knows.
+    ///
+    /// # Errors
+    /// Where the database fails.
+    pub async fn runs_not_at_work(&self, runs: &[RunId], now: i64) -> Result<Vec<RunId>> {
+        if runs.is_empty() || self.is_alone() {
+            return Ok(Vec::new());
+        }
+        // Ids have no character that means anything in an array.
+        let ids: Vec<&str> = runs.iter().map(Id::as_str).collect();
+        let at_work: Vec<(String,)> = sqlx::query_as(
+            "select id from runs where id = any($1::text[]) and live = 1 and lease_owner <> '' and due_at > $2 \
+             and status <> 'requires_action'",
+        )
+        .bind(format!("{{{}}}", ids.join(",")))
+        .bind(now)
+        .fetch_all(&self.reads)
+        .await?;
+        let at_work: HashSet<&str> = at_work.iter().map(|(id,)| id.as_str()).collect();
+        Ok(runs.iter().filter(|run| !at_work.contains(run.as_str())).cloned().collect())
     }
 
     /// Gives a lease back: any worker may take the run up from `due_at` on, and whoever had it can write no more.
