@@ -122,3 +122,20 @@ def test_the_end_of_a_run_is_told_though_its_worker_died_before_it_could_say_so(
     wait_for(lambda: points.passed, lambda passed: passed[-1] == "after a commit", "the last one")
     assert run(die_at=len(points.passed)) == whole
     copies.worker.wait_until_ended()
+
+
+def test_where_no_news_are_heard_streams_look_by_themselves(
+    servers: Any, db: str, connect: Any, model: Model
+) -> None:
+    """As behind a pooler that lends a session to others."""
+    if db == "sqlite":
+        pytest.skip("a SQLite database belongs to one process")
+    database = servers.new_database()
+    postgres.execute(database, "alter function pg_notify(text, text) rename to pg_notify_away")
+    settings = {**SETTINGS, **servers.blob_settings("s3")}
+    api = servers.over(database, **settings, ADJUTANT_ROLE="api")
+    servers.beside(api, {"ADJUTANT_ROLE": "worker"})
+    story: Story = connect(api)
+    model.says("One, ", "two.")
+    story.stream(story.thread("Count"), story.assistant())
+    assert story.stream_names()[-3:] == ["run.step.completed", "run.completed", "done"]
