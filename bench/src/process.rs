@@ -146,6 +146,8 @@ fn command(program: &PathBuf, options: &Options, role: &str, upstream: SocketAdd
     // Open streams are waited for until they have heard that the server is alive. Opening thousands may take longer than
     // a model may be silent.
     command.env("ADJUTANT_RUNS_KEEPALIVE_SECONDS", KEEPALIVE_SECONDS.to_string());
+    // Its packages would be installed meanwhile.
+    command.env("ADJUTANT_CODE_INTERPRETER_ENGINE", "off");
     command.env("ADJUTANT_RUNS_EXPIRES_SECONDS", "3600").env("ADJUTANT_UPSTREAM_IDLE_SECONDS", "3600");
     command
 }

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import openai
 import pytest
 
 from harness import recorded
@@ -23,7 +24,7 @@ from harness.code import (
 from harness.scripted import Answer, Call, Seen
 from harness.sdk import httpx
 from harness.server import Adjutant
-from harness.story import MESSAGE, Story, outline
+from harness.story import MESSAGE, Story, outline, wait_for
 
 Connect = Callable[[Adjutant], Story]
 
@@ -402,6 +403,47 @@ def test_where_a_program_gives_something_else_when_it_is_run_again_the_model_is_
     chance = "import os; os.urandom(8).hex()"
     _, (_, logs) = killed_amid_a_run(connect(mortal), mortal, connect, chance, "2")
     assert logs.startswith("[The session before was lost, ") and logs.endswith("\n2\n")
+
+
+def test_figures_of_a_program_that_is_run_again_keep_their_files(
+    mortal: Adjutant, connect: Connect
+) -> None:
+    """Clients may have been told of them. Those that are not drawn again are gone."""
+    story = connect(mortal)
+    assistant = story.assistant(tools=TOOLS)
+    code = program(
+        "import os, time, pylab",
+        "figures = 1 if os.path.exists('/mnt/data/one.txt') else 2",
+        "for _ in range(figures):",
+        "    pylab.plot([1]); pylab.show()",
+        "if figures == 2: time.sleep(600)",
+    )
+    story.model.calls(TOOL, code).then_says("Drawn.")
+    run = story.run(story.thread("Draw."), assistant)
+    kept, lost = wait_for(lambda: drawn(story, run), lambda files: len(files) == 2, "two figures")
+    one = story.client.files.create(file=("one.txt", b"1"), purpose="assistants")
+    resources = {"code_interpreter": {"file_ids": [one.id]}}
+    story.client.beta.assistants.update(assistant.id, tool_resources=resources)
+    mortal.kill()
+    mortal.start()
+    story = connect(mortal)
+    story.wait(run, "completed")
+    assert drawn(story, run) == [kept]
+    assert story.client.files.content(kept).content.startswith(b"\x89PNG")
+    with pytest.raises(openai.NotFoundError):
+        story.client.files.retrieve(lost)
+
+
+def drawn(story: Story, run: Any) -> list[str]:
+    """The files of the figures that a run's programs have drawn so far."""
+    calls = [
+        call.code_interpreter
+        for step in story.steps(run)
+        if step.type == "tool_calls"
+        for call in step.step_details.tool_calls
+    ]
+    outputs = [output for call in calls for output in call.outputs]
+    return [output.image.file_id for output in outputs if output.type == "image"]
 
 
 def test_a_thread_whose_session_ended_between_runs_is_told_so_once(

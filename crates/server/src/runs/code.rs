@@ -1,6 +1,7 @@
 //! What a run does with the code interpreter: which files its programs read, running them while their outputs
 //! stream, and what becomes of figures and files.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use adjutant_wire::FileId;
@@ -39,6 +40,9 @@ const RUN_BYTES: u64 = 512 << 20;
 pub(super) struct Kept {
     figures: usize,
     bytes: u64,
+    /// What the program that is run had drawn for a worker that is lost, in order. Clients may have been told of these
+    /// figures, so its figures take their places.
+    before: VecDeque<FileId>,
 }
 
 /// What became of the links of a message.
@@ -104,17 +108,18 @@ impl Executor {
         // A worker before this one may have stored what it gave then.
         let given = std::mem::take(&mut call.outputs);
         let code = call.input.clone();
-        let figures: Vec<FileId> = given.iter().filter_map(figure).map(FileId::from_checked).collect();
-        if !figures.is_empty() {
-            self.store(Change::RunAgain(step, &figures)).await?;
-        }
+        self.kept.before = given.iter().filter_map(figure).map(FileId::from_checked).collect();
         crash_point::reach("before a program");
         let program: Program = self.engine.code.start(place.clone(), code);
         let mut stored_at = Instant::now();
         let mut grew = false;
         loop {
-            let due =
-                if grew { FOLLOWED_CHECKPOINT.saturating_sub(stored_at.elapsed()) } else { Duration::MAX };
+            // The stored step names the figures of before until they all have their places again.
+            let may_store = grew && self.kept.before.is_empty();
+            let due = match may_store {
+                true => FOLLOWED_CHECKPOINT.saturating_sub(stored_at.elapsed()),
+                false => Duration::MAX,
+            };
             match self.unless_stopped(timeout(due, program.next())).await? {
                 Ok(Some(given)) => {
                     self.take_outputs(step, index, given).await?;
@@ -129,6 +134,10 @@ impl Executor {
             if self.live.is_followed_here() {
                 self.live.show(Some(&Work { step: step.clone(), message: None }));
             }
+        }
+        let left: Vec<FileId> = self.kept.before.drain(..).collect();
+        if !left.is_empty() {
+            self.store(Change::Redrawn(step, &left)).await?;
         }
         crash_point::reach("after a program");
         if let Some(call) = pending_program(step, index) {
@@ -179,6 +188,10 @@ impl Executor {
                 CodeInterpreterOutput::Logs { logs }
             }
             Given::Image(png) => {
+                if let Some(file) = self.kept.before.pop_front() {
+                    let image = OutputImage { file_id: file.as_str().to_owned() };
+                    return Ok(CodeInterpreterOutput::Image { image });
+                }
                 let figure = self.engine.code.keep_image(png).await?;
                 let image = OutputImage { file_id: figure.file.id.as_str().to_owned() };
                 self.files.push(figure);
@@ -239,7 +252,7 @@ impl Kept {
         let bytes = self.bytes.saturating_add(u64::try_from(bytes).unwrap_or(u64::MAX));
         let may = self.figures < RUN_FIGURES && bytes <= RUN_BYTES;
         if may {
-            *self = Self { figures: self.figures + 1, bytes };
+            (self.figures, self.bytes) = (self.figures + 1, bytes);
         }
         may
     }

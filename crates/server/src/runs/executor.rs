@@ -81,46 +81,50 @@ pub(super) struct Executor {
     pub(super) files: Vec<Unstored>,
 }
 
-/// Carries a run forward until it ends, waits for its client, or belongs to somebody else.
-pub(super) async fn execute(
-    engine: Arc<Engine>,
-    claimed: Claimed,
-    mut listener: Listener,
-    changed: watch::Receiver<()>,
-    live: Arc<Live>,
-) {
-    listener.flush().await;
-    let Claimed { lease, run, position, keeps_requests } = claimed;
-    let mut executor = Executor {
-        engine,
-        next_position: position + 1,
-        lease,
-        run,
-        steps: Vec::new(),
-        open: None,
-        done: Vec::new(),
-        listener,
-        changed,
-        live,
-        keeps_requests,
-        has_read_code: false,
-        kept: Kept::default(),
-        may_lack_session: false,
-        files: Vec::new(),
-    };
-    if let Err(fault) = executor.work(position).await {
-        tracing::error!(run.id = %executor.run.id, "work on run `{}` stopped: {fault}", executor.run.id);
-        executor.break_off().await;
-        // Not at once: what is broken is likely to be so still.
-        executor.engine.give_back(&executor.lease, executor.engine.lease_end()).await;
-    }
-}
-
 impl Executor {
-    async fn work(&mut self, position: i64) -> Result<()> {
+    /// A worker on the run of this claim, in memory of its own: what is moved into a future takes its place twice.
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        claimed: Claimed,
+        listener: Listener,
+        changed: watch::Receiver<()>,
+        live: Arc<Live>,
+    ) -> Box<Self> {
+        let Claimed { lease, run, position, keeps_requests } = claimed;
+        Box::new(Self {
+            engine,
+            next_position: position + 1,
+            lease,
+            run,
+            steps: Vec::new(),
+            open: None,
+            done: Vec::new(),
+            listener,
+            changed,
+            live,
+            keeps_requests,
+            has_read_code: false,
+            kept: Kept::default(),
+            may_lack_session: false,
+            files: Vec::new(),
+        })
+    }
+
+    /// Carries the run forward until it ends, waits for its client, or belongs to somebody else.
+    pub(super) async fn execute(&mut self) {
+        self.listener.flush().await;
+        if let Err(fault) = self.work().await {
+            tracing::error!(run.id = %self.run.id, "work on run `{}` stopped: {fault}", self.run.id);
+            self.break_off().await;
+            // Not at once: what is broken is likely to be so still.
+            self.engine.give_back(&self.lease, self.engine.lease_end()).await;
+        }
+    }
+
+    async fn work(&mut self) -> Result<()> {
         // A new run has no steps to be read, unless a worker before this one has made some.
         if self.lease.token() > 1 {
-            Box::pin(self.load(position)).await?;
+            Box::pin(self.load()).await?;
         }
         let mut away: Option<Patience> = None;
         loop {
@@ -168,7 +172,7 @@ impl Executor {
 
     /// Takes over what was done before, and takes away what a lost worker had left half done: the model is asked
     /// for that turn again.
-    async fn load(&mut self, position: i64) -> Result<()> {
+    async fn load(&mut self) -> Result<()> {
         let patience = self.patience();
         let stored = loop {
             match self.stored_steps().await {
@@ -176,8 +180,10 @@ impl Executor {
                 stored => break stored?,
             }
         };
-        let last = stored.last().map_or(position, |(position, _)| *position + 1);
-        self.next_position = last + 1;
+        if let Some((position, _)) = stored.last() {
+            // Its message has the place after it.
+            self.next_position = *position + 2;
+        }
         let (mut half_done, mut whole): (Vec<Step>, Vec<Step>) =
             stored.into_iter().map(|(_, step)| step).partition(machine::is_half_done);
         if !half_done.is_empty() {

@@ -47,7 +47,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Debug, Default)]
 pub(super) struct Live {
     followers: AtomicUsize,
-    open: Mutex<Option<Work>>,
+    /// Boxed, since of most runs nothing is shown.
+    open: Mutex<Option<Box<Work>>>,
     changed: Notify,
     attached: Notify,
     /// When somebody in another process was last known to follow the run.
@@ -63,7 +64,7 @@ impl Live {
     /// Shows the step that is open. Copied only if somebody looks.
     pub(super) fn show(&self, open: Option<&Work>) {
         if self.is_followed_here() {
-            *self.open.lock().unwrap_or_else(PoisonError::into_inner) = open.cloned();
+            *self.open.lock().unwrap_or_else(PoisonError::into_inner) = open.cloned().map(Box::new);
             self.changed.notify_waiters();
         }
     }
@@ -92,7 +93,7 @@ impl Live {
     }
 
     fn open(&self) -> Option<Work> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).as_deref().cloned()
     }
 }
 

@@ -10,10 +10,11 @@ use adjutant_wire::RunId;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
+use super::Engine;
+use super::executor::Executor;
 use super::follow::Live;
 use super::listener::Listener;
 use super::worker::Room;
-use super::{Engine, executor};
 use crate::store::{Claimed, Hearing, Lease, News, Project};
 
 /// How often it is looked whether runs are still worked on whose news are waited for here.
@@ -154,8 +155,10 @@ impl Engine {
         let at_work = AtWork { tell, live: Arc::clone(&live) };
         self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at_work);
         let engine = Arc::clone(self);
+        let mut executor = Executor::new(Arc::clone(self), claimed, listener, changed, live);
         tokio::spawn(async move {
-            Box::pin(executor::execute(Arc::clone(&engine), claimed, listener, changed, live)).await;
+            executor.execute().await;
+            drop(executor);
             engine.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
             engine.ended.notify_waiters();
             engine.leave(room);

@@ -28,8 +28,8 @@ pub(super) enum Change<'a> {
     Message(&'a Message),
     /// A step of calls with what its programs gave so far. They still count as not run.
     Outputs(&'a Step),
-    /// A step of calls whose programs are run again, and the figures that they gave to a worker that is lost.
-    RunAgain(&'a Step, &'a [FileId]),
+    /// As [`Self::Outputs`], and figures that a program has not drawn again which it had drawn for a worker that is lost.
+    Redrawn(&'a Step, &'a [FileId]),
     /// What the model is about to be asked.
     Request(&'a ModelRequest),
     /// The run's new status; where it lives on without a worker, until when.
@@ -80,7 +80,7 @@ impl Executor {
             | Change::Step(..)
             | Change::Message(_)
             | Change::Outputs(_)
-            | Change::RunAgain(..)
+            | Change::Redrawn(..)
             | Change::Request(_) => match tx.hold(lease).await? {
                 Some(RunStatus::InProgress) => {}
                 Some(_) | None => return Err(Stop::Changed),
@@ -108,7 +108,7 @@ impl Executor {
             }
             Change::Message(message) => tx.update_run_message(lease, message).await?,
             Change::Outputs(step) => tx.update_step(step).await?,
-            Change::RunAgain(step, figures) => {
+            Change::Redrawn(step, figures) => {
                 tx.update_step(step).await?;
                 for figure in *figures {
                     // Its user may have deleted it.

@@ -74,10 +74,22 @@ impl From<UpstreamFault> for Stop {
 impl Executor {
     /// Gives the model its turn.
     pub(super) async fn ask_model(&mut self) -> Result<(), Stop> {
+        // In a place of its own, as what follows the answer is: while the answer comes, no more is held than that takes.
+        let (mut turn, mut answer) = Box::pin(self.begin_turn()).await?;
+        let heard = self.hear(&mut turn, &mut answer).await;
+        drop(answer);
+        // However it ends: what was held back as the beginning of a mark was said.
+        self.say_rest(&mut turn);
+        heard?;
+        Box::pin(self.end_turn(turn)).await
+    }
+
+    /// Asks the model, and waits until its answer begins.
+    async fn begin_turn(&mut self) -> Result<(Turn, Answer), Stop> {
         let sources = Sources::of(&self.steps);
-        let Prompt { request, emulated } = Box::pin(self.prompt(&sources)).await?;
+        let Prompt { request, emulated } = self.prompt(&sources).await?;
         let question = question(&request.messages).to_owned();
-        let mut turn = Turn {
+        let turn = Turn {
             held: String::new(),
             // JSON has brackets of its own.
             reader: match (self.writes_json(), emulated) {
@@ -95,24 +107,19 @@ impl Executor {
             stored_at: Instant::now(),
             grew: false,
         };
-        let heard = self.hear(&mut turn, request).await;
-        // However it ends: what was held back as the beginning of a mark was said.
-        self.say_rest(&mut turn);
-        heard?;
-        Box::pin(self.end_turn(turn)).await
+        let engine = Arc::clone(&self.engine);
+        let outgoing = self.unless_stopped(engine.upstreams.outgoing(request)).await??;
+        self.keep_request(&outgoing).await?;
+        let answer = self.unless_stopped(outgoing.send()).await??;
+        Ok((turn, answer))
     }
 
     fn writes_json(&self) -> bool {
         matches!(&self.run.response_format, ResponseFormat::Object(format) if format["type"] != "text")
     }
 
-    async fn hear(&mut self, turn: &mut Turn, request: ChatRequest) -> Result<(), Stop> {
-        let engine = Arc::clone(&self.engine);
-        // What is over before the answer comes is not kept while it is waited for.
-        let outgoing = Box::pin(self.unless_stopped(engine.upstreams.outgoing(request))).await??;
-        Box::pin(self.keep_request(&outgoing)).await?;
-        let mut answer = Box::pin(self.unless_stopped(outgoing.send())).await??;
-        while let Some(deltas) = self.listen(turn, &mut answer).await? {
+    async fn hear(&mut self, turn: &mut Turn, answer: &mut Answer) -> Result<(), Stop> {
+        while let Some(deltas) = self.listen(turn, answer).await? {
             for delta in deltas {
                 self.take(turn, delta).await?;
                 if self.listener.has_much() {

@@ -157,8 +157,9 @@ impl Store {
         // Ids have no character that means anything in an array.
         let ids: Vec<&str> = runs.iter().map(Id::as_str).collect();
         let at_work: Vec<(String,)> = sqlx::query_as(
-            "select id from runs where id = any($1::text[]) and live = 1 and lease_owner <> '' and due_at > $2 \
-             and status <> 'requires_action'",
+            // Joined: PostgreSQL would compare each run with each id of a list.
+            "select runs.id from unnest($1::text[]) as asked (id) join runs on runs.id = asked.id \
+             where live = 1 and lease_owner <> '' and due_at > $2 and status <> 'requires_action'",
         )
         .bind(format!("{{{}}}", ids.join(",")))
         .bind(now)

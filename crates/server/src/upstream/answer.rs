@@ -4,6 +4,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,11 +20,14 @@ const LONGEST_BYTES: usize = 16 << 20;
 /// How long the end of an answer may take to come after its last word.
 const LAST_BYTES: Duration = Duration::from_secs(1);
 
+/// A body without its head, which would keep alive all that was read together with it.
+type Pieces = BoxStream<'static, reqwest::Result<Bytes>>;
+
 /// The body of an answer that is arriving.
 pub(super) struct AnswerBody {
     upstream: String,
     /// Gone once the answer is over.
-    response: Option<reqwest::Response>,
+    pieces: Option<Pieces>,
     idle: Duration,
     streams: bool,
     unread: Vec<u8>,
@@ -38,7 +44,7 @@ impl AnswerBody {
             content_type.and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("json"));
         Self {
             upstream: upstream.to_owned(),
-            response: Some(response),
+            pieces: Some(response.bytes_stream().boxed()),
             idle,
             streams: !whole,
             unread: Vec::new(),
@@ -66,15 +72,15 @@ impl AnswerBody {
     }
 
     async fn read_more(&mut self) -> Result<(), UpstreamFault> {
-        let Some(response) = &mut self.response else { return self.end() };
-        let chunk = match tokio::time::timeout(self.idle, response.chunk()).await {
+        let Some(pieces) = &mut self.pieces else { return self.end() };
+        let bytes = match tokio::time::timeout(self.idle, pieces.next()).await {
             Err(_) => return Err(UpstreamFault::silent(&self.upstream, self.idle)),
-            Ok(Err(_)) => return Err(UpstreamFault::cut_off(&self.upstream)),
-            Ok(Ok(chunk)) => chunk,
-        };
-        let Some(bytes) = chunk else {
-            self.response = None;
-            return self.end();
+            Ok(Some(Err(_))) => return Err(UpstreamFault::cut_off(&self.upstream)),
+            Ok(Some(Ok(bytes))) => bytes,
+            Ok(None) => {
+                self.pieces = None;
+                return self.end();
+            }
         };
         self.unread.extend_from_slice(&bytes);
         if self.streams {
@@ -84,9 +90,9 @@ impl AnswerBody {
             return Err(self.garbled("it is too long"));
         }
         if self.over
-            && let Some(response) = self.response.take()
+            && let Some(pieces) = self.pieces.take()
         {
-            tokio::spawn(read_to_end(response));
+            tokio::spawn(read_to_end(pieces));
         }
         Ok(())
     }
@@ -196,8 +202,8 @@ impl AnswerBody {
 
 /// Reads what a server may send after its last word: only a connection that was read to the end of its answer
 /// serves another question.
-async fn read_to_end(mut response: reqwest::Response) {
-    let reading = async { while let Ok(Some(_)) = response.chunk().await {} };
+async fn read_to_end(mut pieces: Pieces) {
+    let reading = async { while let Some(Ok(_)) = pieces.next().await {} };
     let _ = tokio::time::timeout(LAST_BYTES, reading).await;
 }
 
