@@ -21,12 +21,12 @@ const OPEN_LIMIT: Duration = Duration::from_secs(600);
 const CLOSE_LIMIT: Duration = Duration::from_secs(600);
 /// Within so long each stream must have heard that the server is alive, which says so every few seconds.
 const LIVE_LIMIT: Duration = Duration::from_secs(60);
-const PROBES: usize = 200;
+const PROBES: u32 = 200;
 const BETWEEN_PROBES: Duration = Duration::from_millis(5);
 /// For what is still going on when the last stream has ended.
 const SETTLE: Duration = Duration::from_secs(1);
-/// So long it is seen what idle streams cost.
-const WATCH: Duration = Duration::from_secs(20);
+/// So long it is seen what idle streams cost: whatever is done once a minute is among it.
+const WATCH: Duration = Duration::from_secs(60);
 
 /// What open streams take, of Adjutant and of a bare relay.
 pub(crate) struct OpenStreams {
@@ -76,7 +76,7 @@ pub(crate) async fn with_open_streams(bench: &Bench, count: usize) -> Result<Ope
     control.call(&post("/hold", "", "")).await?;
     let relay = of_relay(bench, count).await?;
     let server = &bench.server;
-    let answered_before = answer_times(server).await?;
+    let answered_before = answer_times(server, BETWEEN_PROBES).await?;
     let mut adjutant = vec![Held::before("Adjutant", server.pid)?];
     if let Some(worker) = &bench.worker {
         adjutant.push(Held::before("its worker", worker.pid)?);
@@ -85,8 +85,7 @@ pub(crate) async fn with_open_streams(bench: &Bench, count: usize) -> Result<Ope
     streams.live().await?;
     let before = (bench.servers_time()?, Processors::now()?);
     let began = Instant::now();
-    let answered_open = answer_times(server).await?;
-    sleep(WATCH.saturating_sub(began.elapsed())).await;
+    let answered_open = answer_times(server, WATCH / PROBES).await?;
     let servers = bench.servers_time()?.saturating_sub(before.0);
     let others = Processors::now()?.since(before.1).busy.saturating_sub(servers);
     let [share, others] = [servers, others].map(|used| used.div_duration_f64(began.elapsed()));
@@ -118,15 +117,15 @@ async fn of_relay(bench: &Bench, count: usize) -> Result<Held> {
 }
 
 /// How long the server takes for an ordinary request, some hundred times.
-async fn answer_times(server: &Server) -> Result<Vec<Duration>> {
+async fn answer_times(server: &Server, between: Duration) -> Result<Vec<Duration>> {
     let mut connection = Connection::open(server.address).await?;
     let request = get_with("/v1/assistants?limit=1", HEADERS);
-    let mut times = Vec::with_capacity(PROBES);
+    let mut times = Vec::new();
     for _ in 0..PROBES {
         let began = Instant::now();
         connection.call(&request).await?;
         times.push(began.elapsed());
-        sleep(BETWEEN_PROBES).await;
+        sleep(between).await;
     }
     times.sort_unstable();
     Ok(times)

@@ -119,6 +119,7 @@ def test_the_end_of_a_run_is_told_though_its_worker_died_before_it_could_say_so(
         return events
 
     whole = run(die_at=0)
+    assert whole[-1] == "thread.run.completed"
     wait_for(lambda: points.passed, lambda passed: passed[-1] == "after a commit", "the last one")
     assert run(die_at=len(points.passed)) == whole
     copies.worker.wait_until_ended()
@@ -132,10 +133,19 @@ def test_where_no_news_are_heard_streams_look_by_themselves(
         pytest.skip("a SQLite database belongs to one process")
     database = servers.new_database()
     postgres.execute(database, "alter function pg_notify(text, text) rename to pg_notify_away")
+    nothing = "create function pg_notify(text, text) returns void language sql as 'select'"
+    postgres.execute(database, nothing)
     settings = {**SETTINGS, **servers.blob_settings("s3")}
     api = servers.over(database, **settings, ADJUTANT_ROLE="api")
     servers.beside(api, {"ADJUTANT_ROLE": "worker"})
     story: Story = connect(api)
-    model.says("One, ", "two.")
-    story.stream(story.thread("Count"), story.assistant())
+    gate = model.gate()
+    model.says("One, ", gate, "two.")
+    assistant = story.assistant()
+    for event in story.runs.create(
+        thread_id=story.thread("Count").id, assistant_id=assistant.id, stream=True
+    ):
+        # Nobody has said so: the run is at work, and stays so until the first words were heard.
+        if event.event == "thread.message.delta":
+            gate.open()
     assert story.stream_names()[-3:] == ["run.step.completed", "run.completed", "done"]

@@ -138,6 +138,7 @@ impl Executor {
         let left: Vec<FileId> = self.kept.before.drain(..).collect();
         if !left.is_empty() {
             self.store(Change::Redrawn(step, &left)).await?;
+            self.keep_stored(step);
         }
         crash_point::reach("after a program");
         if let Some(call) = pending_program(step, index) {
@@ -170,11 +171,15 @@ impl Executor {
             self.files.clear();
             return Err(stop);
         }
-        // Should the run be cancelled amid its program, its step ends with the figure.
+        self.keep_stored(step);
+        Ok(())
+    }
+
+    /// Should the run be cancelled amid its program, its step ends with the figures that are stored.
+    fn keep_stored(&mut self, step: &Step) {
         if let Some(last) = self.steps.last_mut() {
             *last = step.clone();
         }
-        Ok(())
     }
 
     async fn output(&mut self, given: Given) -> Result<CodeInterpreterOutput, Stop> {

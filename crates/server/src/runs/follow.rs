@@ -3,6 +3,7 @@
 //! for them and any process can serve them.
 
 use std::future::pending;
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use adjutant_wire::runs::{Run, RunStatus, Usage};
 use adjutant_wire::steps::{Step, StepDetails, StepStatus};
 use adjutant_wire::threads::Thread;
 use adjutant_wire::{RunId, ThreadId, UnixSeconds};
+use rand::RngExt;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -31,11 +33,15 @@ use crate::store::{News, Project, Reading};
 /// How often a run is looked at where news of it cannot be heard.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// And where they can. Thousands may follow runs of which there is nothing new for minutes.
-const LOOK_WHILE_HEARING: Duration = Duration::from_secs(60);
+/// And where they can: once in so many seconds, not all at once. Thousands may follow runs of which there is nothing new
+/// for minutes.
+const LOOK_WHILE_HEARING: Range<f64> = 30.0..90.0;
 
 /// Who follows a run that is worked on in another process says so again after this long.
 const SAID_AGAIN: Duration = Duration::from_secs(10);
+
+/// How late that may come.
+const SAID_LATE: Duration = Duration::from_secs(5);
 
 /// A worker that has not heard for so long that somebody follows it from another process takes it that nobody does.
 const FOLLOWED: Duration = Duration::from_secs(45);
@@ -51,8 +57,8 @@ pub(super) struct Live {
     open: Mutex<Option<Box<Work>>>,
     changed: Notify,
     attached: Notify,
-    /// When somebody in another process was last known to follow the run.
-    followed_elsewhere: Mutex<Option<Instant>>,
+    /// Until when it is taken that somebody in another process follows the run.
+    followed_until: Mutex<Option<Instant>>,
 }
 
 impl Live {
@@ -77,9 +83,19 @@ impl Live {
     /// Notes that somebody in another process follows the run: what grows is stored often for a while, and told. True
     /// where that was not so before.
     pub(super) fn follow_from_elsewhere(&self) -> bool {
-        let mut followed = self.followed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = followed.replace(Instant::now());
-        let is_new = before.is_none_or(|at| at.elapsed() >= FOLLOWED);
+        self.take_as_followed(FOLLOWED)
+    }
+
+    /// Takes it that somebody does, until they would have said so again.
+    pub(super) fn may_be_followed(&self) {
+        self.take_as_followed(SAID_AGAIN + SAID_LATE);
+    }
+
+    fn take_as_followed(&self, time: Duration) -> bool {
+        let mut until = self.followed_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let is_new = until.is_none_or(|until| until <= now);
+        *until = until.max(Some(now + time));
         if is_new {
             self.attached.notify_one();
         }
@@ -88,8 +104,13 @@ impl Live {
 
     /// Whether somebody in another process follows the run, and is to be told what is stored.
     pub(super) fn is_followed_elsewhere(&self) -> bool {
-        let followed = self.followed_elsewhere.lock().unwrap_or_else(PoisonError::into_inner);
-        followed.is_some_and(|at| at.elapsed() < FOLLOWED)
+        let until = self.followed_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Tells those who follow it here that its worker is gone.
+    pub(super) fn leave(&self) {
+        self.changed.notify_waiters();
     }
 
     fn open(&self) -> Option<Work> {
@@ -247,12 +268,16 @@ impl Engine {
                 Then::Wait => {}
             }
             let hears = follower.is_some() || self.store.hears_news();
+            let pause = match hears {
+                true => Duration::from_secs_f64(rand::rng().random_range(LOOK_WHILE_HEARING)),
+                false => LOOK,
+            };
             let change = async {
                 tokio::select! {
                     () = or_never(changed) => {}
                     () = moved => {}
                     () = to.left() => {}
-                    () = sleep(if hears { LOOK_WHILE_HEARING } else { LOOK }) => {}
+                    () = sleep(pause) => {}
                 }
             };
             let mut change = pin!(change);

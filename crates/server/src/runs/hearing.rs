@@ -122,9 +122,13 @@ impl Engine {
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tick.tick().await;
-            match self.store.runs_not_at_work(&self.watched.runs(), self.clock.milliseconds()).await {
-                Ok(left) => left.iter().for_each(|run| self.watched.tell(run)),
-                Err(fault) => tracing::debug!("it could not be seen which runs are worked on: {fault}"),
+            let runs = self.watched.runs();
+            let looking = self.store.runs_not_at_work(&runs, self.clock.milliseconds());
+            // A connection can be lost without anybody saying so.
+            match tokio::time::timeout(self.settings.lease(), looking).await {
+                Ok(Ok(left)) => left.iter().for_each(|run| self.watched.tell(run)),
+                Ok(Err(fault)) => tracing::debug!("it could not be seen which runs are worked on: {fault}"),
+                Err(_) => tracing::debug!("it could not be seen in time which runs are worked on"),
             }
         }
     }
@@ -138,7 +142,7 @@ impl Engine {
     /// room.
     pub(super) fn take_up(self: &Arc<Self>, claimed: Claimed, room: Option<Room>) {
         let live = Arc::<Live>::default();
-        live.follow_from_elsewhere();
+        live.may_be_followed();
         self.spawn_shown(claimed, room, Listener::default(), live);
     }
 
@@ -155,11 +159,12 @@ impl Engine {
         let at_work = AtWork { tell, live: Arc::clone(&live) };
         self.at_work.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), at_work);
         let engine = Arc::clone(self);
-        let mut executor = Executor::new(Arc::clone(self), claimed, listener, changed, live);
+        let mut executor = Executor::new(Arc::clone(self), claimed, listener, changed, Arc::clone(&live));
         tokio::spawn(async move {
             executor.execute().await;
             drop(executor);
             engine.at_work.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+            live.leave();
             engine.ended.notify_waiters();
             engine.leave(room);
         });

@@ -376,7 +376,8 @@ impl Teller<'_> {
         let new = match output {
             CodeInterpreterOutput::Logs { logs } => {
                 let new = logs.get(told.output_bytes..).unwrap_or_default().to_owned();
-                told.output_bytes = logs.len();
+                // A program that is run again after a crash begins with less than was told of it.
+                told.output_bytes = told.output_bytes.max(logs.len());
                 if new.is_empty() {
                     return;
                 }

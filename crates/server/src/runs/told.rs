@@ -135,3 +135,50 @@ impl Told {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::replay::{Telling, tell};
+    use super::*;
+
+    /// A run whose program has printed this so far.
+    fn printing(logs: &str) -> Known {
+        let step = json!({
+            "id": "step_1", "object": "thread.run.step", "created_at": 0, "run_id": "run_1", "assistant_id": "asst_1",
+            "thread_id": "thread_1", "type": "tool_calls", "status": "in_progress", "cancelled_at": null,
+            "completed_at": null, "expires_at": null, "failed_at": null, "last_error": null, "usage": null,
+            "step_details": {"type": "tool_calls", "tool_calls": [{"id": "call_1", "type": "code_interpreter",
+                "code_interpreter": {"input": "count()", "outputs": [{"type": "logs", "logs": logs}]}}]}
+        });
+        let run = json!({
+            "id": "run_1", "object": "thread.run", "created_at": 0, "assistant_id": "asst_1", "thread_id": "thread_1",
+            "status": "in_progress", "started_at": 0, "expires_at": 600, "cancelled_at": null, "failed_at": null,
+            "completed_at": null, "required_action": null, "last_error": null, "model": "m", "instructions": "",
+            "tools": [], "tool_resources": {}, "metadata": {}, "temperature": 1.0, "top_p": 1.0,
+            "reasoning_effort": null, "max_completion_tokens": null, "max_prompt_tokens": null,
+            "truncation_strategy": {"type": "auto", "last_messages": null}, "incomplete_details": null, "usage": null,
+            "response_format": "auto", "tool_choice": "auto", "parallel_tool_calls": true
+        });
+        let work = Work { step: serde_json::from_value(step).unwrap(), message: None };
+        Known { run: serde_json::from_value(run).unwrap(), expires_at: 600, work: vec![work], lost_at: 1 }
+    }
+
+    #[test]
+    fn what_a_program_prints_again_after_a_crash_is_told_once() {
+        let mut told = Told::default();
+        let telling = Telling { include: wire::steps::Include::default(), ids: false };
+        let mut hear = |logs: &str| {
+            let mut frames = Vec::new();
+            tell(&printing(logs), None, &mut told, telling, &mut frames);
+            let frames = String::from_utf8(frames).unwrap();
+            let outputs = frames.split(r#""logs":""#).skip(1).filter_map(|rest| rest.split('"').next());
+            outputs.map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(hear("하나 둘 셋 "), ["하나 둘 셋 "]);
+        assert_eq!(hear("하나 "), [""; 0]);
+        assert_eq!(hear("하나 둘 "), [""; 0]);
+        assert_eq!(hear("하나 둘 셋 넷 "), ["넷 "]);
+    }
+}

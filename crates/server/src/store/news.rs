@@ -51,8 +51,9 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// How long it may take to be heard.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Between two tries to connect, or to say something.
+/// Between two tries to say something, and to hear; the latter is doubled each time that it is in vain.
 const PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// Something that somebody may be waiting for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +96,14 @@ struct Line {
     lost: AtomicBool,
 }
 
+/// What says news to other processes.
+#[derive(Clone)]
+struct Mouth {
+    pool: AnyPool,
+    /// What this process is called in letters.
+    name: String,
+}
+
 /// What hears the news of all processes.
 #[derive(Debug)]
 pub struct Hearing(broadcast::Receiver<News>);
@@ -123,9 +132,9 @@ impl Bulletin {
         let pool =
             AnyPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(saying);
         let line = Arc::<Line>::default();
-        tokio::spawn(say(pool, name.clone(), said, Arc::clone(&line)));
-        let hearing = hearing.disable_statement_logging();
-        tokio::spawn(hear(hearing, name.clone(), here.clone(), Arc::clone(&line)));
+        let mouth = Mouth { pool, name: name.clone() };
+        tokio::spawn(say(mouth.clone(), said, Arc::clone(&line)));
+        tokio::spawn(hear(hearing.disable_statement_logging(), mouth, here.clone(), Arc::clone(&line)));
         Self { here, elsewhere: Some(elsewhere), name: Some(name), line }
     }
 
@@ -185,8 +194,19 @@ impl Hearing {
     }
 }
 
+impl Mouth {
+    /// A connection may be lost without anybody saying so, so this takes no longer than it may.
+    async fn say(&self, news: &[News]) -> Result<(), sqlx::Error> {
+        for text in letters(&self.name, news) {
+            let saying = sqlx::query(NOTIFY).bind(CHANNEL).bind(text).execute(&self.pool);
+            tokio::time::timeout(PATIENCE, saying).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
+        }
+        Ok(())
+    }
+}
+
 /// Sends what waits: the first at once, then as much together as came meanwhile.
-async fn say(pool: AnyPool, name: String, mut said: mpsc::Receiver<News>, line: Arc<Line>) {
+async fn say(mouth: Mouth, mut said: mpsc::Receiver<News>, line: Arc<Line>) {
     loop {
         let first = match line.lost.swap(false, Ordering::AcqRel) {
             true => Some(News::Missed),
@@ -201,15 +221,11 @@ async fn say(pool: AnyPool, name: String, mut said: mpsc::Receiver<News>, line: 
                 news.push(more);
             }
         }
-        for text in letters(&name, &news) {
-            let sent = sqlx::query(NOTIFY).bind(CHANNEL).bind(text).execute(&pool).await;
-            if let Err(error) = sent {
-                tracing::debug!("other processes could not be told news: {error}");
-                line.lost.store(true, Ordering::Release);
-                tokio::time::sleep(PAUSE).await;
-            }
-        }
-        if news.len() < SAID_AT_ONCE {
+        if let Err(error) = mouth.say(&news).await {
+            tracing::debug!("other processes could not be told news: {error}");
+            line.lost.store(true, Ordering::Release);
+            tokio::time::sleep(PAUSE).await;
+        } else if news.len() < SAID_AT_ONCE {
             tokio::time::sleep(GATHERING).await;
         }
     }
@@ -229,20 +245,26 @@ fn letters(name: &str, news: &[News]) -> Vec<String> {
 }
 
 /// Hears what other processes say, for ever: a connection that is lost is made again.
-async fn hear(options: PgConnectOptions, name: String, here: broadcast::Sender<News>, line: Arc<Line>) {
+async fn hear(options: PgConnectOptions, mouth: Mouth, here: broadcast::Sender<News>, line: Arc<Line>) {
+    let mut pause = PAUSE;
     loop {
-        let heard = hear_while_connected(&options, &name, &here, &line.hears).await;
-        line.hears.store(false, Ordering::Release);
+        let heard = hear_while_connected(&options, &mouth, &here, &line.hears).await;
+        if line.hears.swap(false, Ordering::AcqRel) {
+            pause = PAUSE;
+            // Those who counted on hearing look by themselves from now on.
+            let _ = here.send(News::Missed);
+        }
         if let Err(error) = heard {
             tracing::warn!("news of other processes are not heard, and are looked for instead: {error}");
         }
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
+        pause = LONGEST_PAUSE.min(pause * 2);
     }
 }
 
 async fn hear_while_connected(
     options: &PgConnectOptions,
-    name: &str,
+    mouth: &Mouth,
     here: &broadcast::Sender<News>,
     hears: &AtomicBool,
 ) -> Result<(), sqlx::Error> {
@@ -257,36 +279,31 @@ async fn hear_while_connected(
     listener.listen(CHANNEL).await?;
     // What was said before is lost.
     let _ = here.send(News::Missed);
-    let mut asked = ask(&mut listener, name).await?;
+    // Said on another connection, as others say theirs.
+    mouth.say(&[]).await?;
+    let mut is_asked = true;
     loop {
-        match tokio::time::timeout(if asked { PATIENCE } else { SILENCE }, listener.try_recv()).await {
+        let patience = if is_asked { PATIENCE } else { SILENCE };
+        match tokio::time::timeout(patience, listener.try_recv()).await {
             Ok(heard) => match heard? {
                 Some(letter) => {
-                    asked = false;
+                    is_asked = false;
                     hears.store(true, Ordering::Release);
-                    tell(letter.payload(), name, here);
+                    tell(letter.payload(), &mouth.name, here);
                 }
                 // The connection was lost.
                 None => return Ok(()),
             },
-            Err(_) if asked => {
-                return Err(sqlx::Error::Protocol(
-                    "what is said on this connection is not heard on it; a pooler must leave a session to its client"
-                        .to_owned(),
-                ));
+            Err(_) if is_asked => {
+                let why = "what is said is not heard; a pooler must leave a session to its client";
+                return Err(sqlx::Error::Protocol(why.to_owned()));
             }
-            Err(_) => asked = ask(&mut listener, name).await?,
+            Err(_) => {
+                mouth.say(&[]).await?;
+                is_asked = true;
+            }
         }
     }
-}
-
-/// Says something without content, to hear it.
-async fn ask(listener: &mut PgListener, name: &str) -> Result<bool, sqlx::Error> {
-    for text in letters(name, &[]) {
-        let saying = sqlx::query(NOTIFY).bind(CHANNEL).bind(text).execute(&mut *listener);
-        tokio::time::timeout(PATIENCE, saying).await.map_err(|_| sqlx::Error::PoolTimedOut)??;
-    }
-    Ok(true)
 }
 
 fn tell(letter: &str, name: &str, here: &broadcast::Sender<News>) {
