@@ -27,11 +27,15 @@ def program(*lines: str) -> dict[str, str]:
     return {"code": "\n".join(lines)}
 
 
+def programs_of(story: Story, run: Any) -> list[Any]:
+    """A run's programs with what they gave, as its steps have them."""
+    steps = [step for step in story.steps(run) if step.type == "tool_calls"]
+    return [call.code_interpreter for step in steps for call in step.step_details.tool_calls]
+
+
 def executed(story: Story, run: Any) -> list[tuple[str, str]]:
     """Each program of a run with its logs."""
-    steps = [step for step in story.steps(run) if step.type == "tool_calls"]
-    calls = [call.code_interpreter for step in steps for call in step.step_details.tool_calls]
-    return [(call.input, logs_of(call)) for call in calls]
+    return [(call.input, logs_of(call)) for call in programs_of(story, run)]
 
 
 def logs_of(call: Any) -> str:

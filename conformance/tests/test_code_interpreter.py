@@ -19,6 +19,7 @@ from harness.code import (
     executed,
     logs_of,
     program,
+    programs_of,
     sessions_of,
 )
 from harness.scripted import Answer, Call, Seen
@@ -436,13 +437,7 @@ def test_figures_of_a_program_that_is_run_again_keep_their_files(
 
 def drawn(story: Story, run: Any) -> list[str]:
     """The files of the figures that a run's programs have drawn so far."""
-    calls = [
-        call.code_interpreter
-        for step in story.steps(run)
-        if step.type == "tool_calls"
-        for call in step.step_details.tool_calls
-    ]
-    outputs = [output for call in calls for output in call.outputs]
+    outputs = [output for call in programs_of(story, run) for output in call.outputs]
     return [output.image.file_id for output in outputs if output.type == "image"]
 
 

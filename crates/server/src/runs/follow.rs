@@ -418,6 +418,7 @@ fn is_open(step: &Step) -> bool {
 mod tests {
     use serde_json::{Value, json};
 
+    use super::super::told::tests::at_work;
     use super::*;
 
     fn content(parts: &[&str]) -> Value {
@@ -427,32 +428,14 @@ mod tests {
 
     /// A run that writes one message, which says this so far.
     fn writing(parts: &[&str]) -> Known {
-        let step = json!({
-            "id": "step_1", "object": "thread.run.step", "created_at": 0, "run_id": "run_1", "assistant_id": "asst_1",
-            "thread_id": "thread_1", "type": "message_creation", "status": "in_progress", "cancelled_at": null,
-            "completed_at": null, "expires_at": null, "failed_at": null, "last_error": null, "usage": null,
-            "step_details": {"type": "message_creation", "message_creation": {"message_id": "msg_1"}}
-        });
         let message = json!({
             "id": "msg_1", "object": "thread.message", "created_at": 0, "assistant_id": "asst_1",
             "thread_id": "thread_1", "run_id": "run_1", "status": "in_progress", "incomplete_details": null,
             "incomplete_at": null, "completed_at": null, "role": "assistant", "content": content(parts),
             "attachments": [], "metadata": {}
         });
-        let run = json!({
-            "id": "run_1", "object": "thread.run", "created_at": 0, "assistant_id": "asst_1", "thread_id": "thread_1",
-            "status": "in_progress", "started_at": 0, "expires_at": 600, "cancelled_at": null, "failed_at": null,
-            "completed_at": null, "required_action": null, "last_error": null, "model": "m", "instructions": "",
-            "tools": [], "tool_resources": {}, "metadata": {}, "temperature": 1.0, "top_p": 1.0,
-            "reasoning_effort": null, "max_completion_tokens": null, "max_prompt_tokens": null,
-            "truncation_strategy": {"type": "auto", "last_messages": null}, "incomplete_details": null, "usage": null,
-            "response_format": "auto", "tool_choice": "auto", "parallel_tool_calls": true
-        });
-        let work = Work {
-            step: serde_json::from_value(step).unwrap(),
-            message: Some(serde_json::from_value(message).unwrap()),
-        };
-        Known { run: serde_json::from_value(run).unwrap(), expires_at: 600, work: vec![work], lost_at: 1 }
+        let message = serde_json::from_value(message).unwrap();
+        at_work("message_creation", json!({"message_id": "msg_1"}), Some(message))
     }
 
     fn said(known: &Known) -> Value {

@@ -137,20 +137,20 @@ impl Told {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
+pub(super) mod tests {
+    use adjutant_wire::messages::Message;
+    use serde_json::{Value, json};
 
     use super::super::replay::{Telling, tell};
     use super::*;
 
-    /// A run whose program has printed this so far.
-    fn printing(logs: &str) -> Known {
+    /// A run at work on a step of this kind, with these details.
+    pub(in crate::runs) fn at_work(kind: &str, details: Value, message: Option<Message>) -> Known {
         let step = json!({
             "id": "step_1", "object": "thread.run.step", "created_at": 0, "run_id": "run_1", "assistant_id": "asst_1",
-            "thread_id": "thread_1", "type": "tool_calls", "status": "in_progress", "cancelled_at": null,
+            "thread_id": "thread_1", "type": kind, "status": "in_progress", "cancelled_at": null,
             "completed_at": null, "expires_at": null, "failed_at": null, "last_error": null, "usage": null,
-            "step_details": {"type": "tool_calls", "tool_calls": [{"id": "call_1", "type": "code_interpreter",
-                "code_interpreter": {"input": "count()", "outputs": [{"type": "logs", "logs": logs}]}}]}
+            "step_details": {"type": kind, kind: details}
         });
         let run = json!({
             "id": "run_1", "object": "thread.run", "created_at": 0, "assistant_id": "asst_1", "thread_id": "thread_1",
@@ -161,8 +161,15 @@ mod tests {
             "truncation_strategy": {"type": "auto", "last_messages": null}, "incomplete_details": null, "usage": null,
             "response_format": "auto", "tool_choice": "auto", "parallel_tool_calls": true
         });
-        let work = Work { step: serde_json::from_value(step).unwrap(), message: None };
+        let work = Work { step: serde_json::from_value(step).unwrap(), message };
         Known { run: serde_json::from_value(run).unwrap(), expires_at: 600, work: vec![work], lost_at: 1 }
+    }
+
+    /// A run whose program has printed this so far.
+    fn printing(logs: &str) -> Known {
+        let program = json!({"input": "count()", "outputs": [{"type": "logs", "logs": logs}]});
+        let call = json!({"id": "call_1", "type": "code_interpreter", "code_interpreter": program});
+        at_work("tool_calls", json!([call]), None)
     }
 
     #[test]
