@@ -105,15 +105,14 @@ def test_the_end_of_a_run_is_told_though_its_worker_died_before_it_could_say_so(
     assistant = story.assistant()
 
     def run(die_at: int) -> list[str]:
-        """The events of one that says nothing, so that nothing depends on how fast it is said."""
+        """The events of one whose client has heard all that it says before its end is counted."""
         gate = model.gate()
-        model.says(gate)
+        model.says("One.", gate)
         events = []
-        thread = story.thread("Hush")
+        thread = story.thread("Count")
         for event in story.runs.create(thread_id=thread.id, assistant_id=assistant.id, stream=True):
             events.append(event.event)
-            if event.event == "thread.run.in_progress":
-                gate.wait_until_reached()
+            if event.event == "thread.message.delta":
                 points.count(die_at)
                 gate.open()
         return events
