@@ -156,6 +156,8 @@ def test_they_go_with_their_thread_and_belong_to_their_project(
     ).json()
     path = f"/threads/{run['thread_id']}/runs/{run['id']}/model_requests"
     wait_for(lambda: one.get(path).json()["data"], bool, "the request to be kept")
+    # It is kept before it is sent.
+    model.wait_for_requests(1)
     assert two.get(path).status_code == 404
     assert one.delete(f"/threads/{run['thread_id']}").status_code == 200
     assert one.get(path).status_code == 404
